@@ -92,8 +92,8 @@ pub fn bound_token(response: &Response<Bytes>) -> Result<AccessToken, Error> {
     Ok(lifetime.into_iter().fold(AccessToken::new(token), AccessToken::expires_in))
 }
 
-/// Adds a proof to each token request. If the server wants a nonce (section 8), the token endpoint makes another request,
-/// with a new client assertion, which then has a proof with that nonce.
+/// Adds a proof to each token request. If the server wants a nonce (section 8), the token endpoint makes another
+/// request, with a new client assertion, which then has a proof with that nonce.
 pub struct DpopTransport<T> {
     pub inner: T,
     pub dpop: Arc<Dpop>,

@@ -1,4 +1,7 @@
-//! What crosses crates. The tests are in `tests/`; here the README's snippets are run.
+//! What crosses crates. The tests are in `tests/`. Here the snippets of the README and the guide are run, and here is
+//! what several tests share.
+
+pub mod tls;
 
 /// The README at the root, whose snippets are doctests.
 #[cfg(doctest)]

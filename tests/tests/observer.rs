@@ -100,9 +100,9 @@ async fn a_fetch_is_told_from_start_to_end() {
     let provider = builder(scripted(steps), &clock).observer(recorder.clone()).build().unwrap();
     provider.token().await.unwrap_err();
     let told = recorder.take();
-    assert_eq!(told.iter().map(Seen::name).collect::<Vec<_>>(), ["FetchStarted", "FetchFailed", "Waited"]);
+    assert_eq!(told.iter().map(Seen::name).collect::<Vec<_>>(), ["Built", "FetchStarted", "FetchFailed", "Waited"]);
     assert!(told.iter().all(|seen| seen.provider.as_deref() == Some("orders") && seen.keyed.is_none()), "{told:?}");
-    let failed = &told[1].kind;
+    let failed = &told[2].kind;
     for part in ["reason: Missing", "the vault is sealed", "failures_in_a_row: 1", "next_attempt_in: ", "duration: 0ns"]
     {
         assert!(failed.contains(part), "{part} in {failed}");
@@ -174,8 +174,10 @@ async fn each_wait_ends_with_its_outcome() {
     provider.token().await.unwrap_err();
     assert_eq!(waits(), expected(WaitOutcome::Failed));
     // The cool-down refuses at once.
-    provider.token().await.unwrap_err();
-    assert!(waits().is_empty());
+    let error = provider.token().await.unwrap_err();
+    let told = recorder.take();
+    assert_eq!(told.iter().map(Seen::name).collect::<Vec<_>>(), ["CallerRefused"]);
+    assert!(told[0].kind.contains("the vault is sealed") && error.to_string().contains("the vault is sealed"));
     clock.advance(provider.status().cool_down);
     provider.token().await.unwrap();
     assert_eq!(waits(), expected(WaitOutcome::Served));
@@ -200,8 +202,8 @@ async fn events_of_a_source_find_its_provider() {
     };
     let source = source.or_else(StaticToken::new("unused"));
     builder(source, &clock).observer(outer.clone()).build().unwrap().token().await.unwrap();
-    assert_eq!(inner.names(), ["FetchStarted", "FellBack", "Fetched", "Waited"]);
-    assert_eq!(outer.names(), ["FetchStarted", "Fetched", "Waited"]);
+    assert_eq!(inner.names(), ["Built", "FetchStarted", "FellBack", "Fetched", "Waited"]);
+    assert_eq!(outer.names(), ["Built", "FetchStarted", "Fetched", "Waited"]);
 }
 
 #[tokio::test]
@@ -216,7 +218,7 @@ async fn an_observer_that_panics_harms_nothing_else() {
     let source = scripted(vec![Ok(token(600)), Ok(AccessToken::new("next"))]);
     let provider = builder(source, &clock).observer(Faulty).observer(recorder.clone()).build().unwrap();
     let ticket = provider.token().await.unwrap().ticket();
-    assert_eq!(recorder.names(), ["FetchStarted", "Fetched", "Waited"]);
+    assert_eq!(recorder.names(), ["Built", "FetchStarted", "Fetched", "Waited"]);
     let _ = ticket.reject(&HeaderMap::new());
     assert!(recorder.names().contains(&"Rejected".to_owned()));
     assert_eq!(provider.token().await.unwrap().secret(), "next");
@@ -230,6 +232,9 @@ async fn providers_of_a_map_share_its_name() {
         Ok(TokenProvider::builder(StaticToken::new(TOKEN)).name(tenant.clone()).observer(observer.clone()))
     });
     let tenants = tenants.name("tenants").observer(Arc::new(shared.clone())).build().unwrap();
+    let built = |seen: &Seen| (seen.provider.clone(), seen.keyed.clone(), seen.kind.clone());
+    let map = || Some("tenants".to_owned());
+    assert_eq!(shared.take().iter().map(built).collect::<Vec<_>>(), [(map(), map(), "Built".to_owned())]);
     for tenant in ["acme", "umbrella"] {
         tenants.token(tenant).unwrap().await.unwrap();
         let told = shared.take();
@@ -361,9 +366,11 @@ mod metrics {
         };
         // Seven others were seen after the map.
         assert_eq!((fetched("tenants"), fetched("_other")), (Some(10_000.0), Some(9_993.0)));
-        let providers = text.lines().filter(|line| line.starts_with("bearer_token_fetches_total")).count();
-        assert_eq!(providers, 9);
-        assert!(text.lines().count() < 250, "{}", text.lines().count());
+        let fetches = text.lines().filter(|line| line.starts_with("bearer_token_fetches_total"));
+        let missing = fetches.filter(|line| line.contains("missing")).count();
+        assert_eq!(missing, 9);
+        // Nine names with sixty lines each, and the headings.
+        assert!(text.lines().count() < 600, "{}", text.lines().count());
         assert_eq!(value(&handle, r#"bearer_token_expires_at_seconds{provider="tenants"}"#), None, "not of a map");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{io::Write, time::Duration};
 
-use bearer_token::TokenProvider;
+use bearer_token::{TokenProvider, platform::Platform};
+use bearer_token_config::Transcript;
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Response, Url, redirect::Policy};
 
 use crate::{
-    advice,
     arguments::Access,
     failure::Exit,
     print::authorized,
@@ -23,20 +23,26 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// Whether the request had a token.
     pub(crate) had_token: bool,
-    /// Whether it has no body.
-    pub(crate) is_empty: bool,
+    is_empty: bool,
 }
 
 impl Reply {
     pub(crate) fn is_success(&self) -> bool {
         self.status.as_u16() < 400
     }
+
+    /// What to change, unless all is well.
+    pub(crate) fn advice(&self, transcript: &Transcript<'_>) -> Option<&'static str> {
+        transcript.advice_on_response(self.status, &self.headers, self.is_empty)
+    }
 }
 
 pub(crate) async fn run(access: &Access, url: Url, out: &mut impl Write) -> anyhow::Result<Exit> {
     let reply = send(access.source.provider()?, url, Redaction { shows: access.show_token }, out).await?;
-    if let Some(meanings) = advice::of_silent_refusal(&reply).filter(|_| reply.had_token) {
-        writeln!(out, "\nnote: {meanings}")?;
+    let transcript = Transcript::new(&[], Platform::system().now().wall());
+    // A body says itself what is wrong.
+    if let Some(advice) = reply.advice(&transcript).filter(|_| reply.had_token && reply.is_empty) {
+        writeln!(out, "\nnote: {advice}")?;
     }
     Ok(Exit::success_if(reply.is_success()))
 }

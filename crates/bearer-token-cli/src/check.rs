@@ -7,7 +7,6 @@ use bearer_token_config::Transcript;
 use reqwest::Url;
 
 use crate::{
-    advice,
     arguments::Access,
     call,
     failure::{self, Exit},
@@ -47,7 +46,8 @@ pub(crate) async fn run(
         Ok(reply) => reply,
         Err(error) => return advise(&error, access, &transcript, out),
     };
-    let fix = advice::for_reply(&reply, &url, &stages);
+    let no_token = || format!("`allow_origins`: add \"{}\", which got no token", url.origin().ascii_serialization());
+    let fix = if reply.had_token { reply.advice(&transcript).map(str::to_owned) } else { Some(no_token()) };
     match &fix {
         Some(fix) => writeln!(out, "\nfix: {fix}")?,
         None => writeln!(out, "\nAll is well.")?,

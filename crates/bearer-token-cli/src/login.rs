@@ -1,4 +1,5 @@
-//! Gets the first refresh token: a person consents on any device (RFC 8628), or in a browser on this machine (RFC 8252).
+//! Gets the first refresh token: a person consents on any device (RFC 8628), or in a browser on this machine
+//! (RFC 8252).
 
 use std::{io::Write, time::Duration};
 

@@ -8,7 +8,6 @@ use clap::Parser;
 
 use self::arguments::{Cli, Command};
 
-mod advice;
 mod arguments;
 mod call;
 mod check;
@@ -21,6 +20,8 @@ mod redaction;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    // For connections to the stores of `[shared]`. It fails only if there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let out = &mut io::stdout().lock();
     let source = cli.command.source().cloned();
     let result = match cli.command {

@@ -146,18 +146,18 @@
 //! BEARER_TOKEN_POLICY__TRANSIENT_BACKOFF='{ first_seconds = 2, limit_seconds = 60 }'
 //! ```
 //!
-//! - If the field takes a string, the value is that string, as it is. Otherwise it is TOML: `true`, `2.5`, `["a", "b"]`,
-//!   `{ first_seconds = 2 }`. A list may also be written with commas. Where a field takes a string or a list, such as
-//!   `jwt.audience`, the value is a list if it looks like `["a", "b"]`.
+//! - If the field takes a string, the value is that string, as it is. Otherwise it is TOML: `true`, `2.5`,
+//!   `["a", "b"]`, `{ first_seconds = 2 }`. A list may also be written with commas. Where a field takes a string or a
+//!   list, such as `jwt.audience`, the value is a list if it looks like `["a", "b"]`.
 //! - A name with a small letter is taken as it is, for members whose names are yours: `.._JWT__CLAIMS__tenantId`. If no
 //!   variable can have the name, or the member is not a string, give the whole table:
 //!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
-//! - A variable with the prefix that is not a field is a problem, and so are two that set the same. The path of a problem
-//!   is the name of its variable. Kubernetes sets variables for each service that a pod can see, and a service called
-//!   `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or use a prefix that is not the
-//!   name of a service.
-//! - Over a file, a variable replaces the field, or the whole table if it sets the table. A value is replaced as a whole.
-//!   Relative paths are resolved beside the file, or without one in the working directory.
+//! - A variable with the prefix that is not a field is a problem, and so are two that set the same. The path of a
+//!   problem is the name of its variable. Kubernetes sets variables for each service that a pod can see, and a service
+//!   called `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or use a prefix that is
+//!   not the name of a service.
+//! - Over a file, a variable replaces the field, or the whole table if it sets the table. A value is replaced as a
+//!   whole. Relative paths are resolved beside the file, or without one in the working directory.
 //! - No other variables are read, except those that a value names with `env`.
 //!
 //! # Problems
@@ -166,6 +166,8 @@
 //! [`Error::problems`](bearer_token::Error::problems). The path of each [problem](bearer_token::Problem) is a field or
 //! a variable. There are two other paths: `configuration` for the whole of a file, and `environment` for all variables
 //! together.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod build;
 mod dry_run;

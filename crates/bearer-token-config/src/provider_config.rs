@@ -187,8 +187,8 @@ impl ProviderConfig {
         self
     }
 
-    /// Shares the provider's tokens with the other replicas of this fleet, in place of the store that a section `shared`
-    /// has. The section may still have a `name`.
+    /// Shares the provider's tokens with the other replicas of this fleet, in place of the store that a section
+    /// `shared` has. The section may still have a `name`.
     ///
     /// ```
     /// use bearer_token::{shared::{Fleet, SealingKeys}, store::MemorySharedStore};

@@ -3,6 +3,7 @@
 use std::{fmt, fmt::Write, time::SystemTime};
 
 use bearer_token::{Bearer, Error};
+use http::{HeaderMap, StatusCode};
 
 use self::{jwt::Jwt, redaction::Redaction, token_request::TokenRequest};
 use crate::DryRun;
@@ -11,6 +12,7 @@ mod advice;
 mod json_body;
 mod jwt;
 mod redaction;
+mod response_advice;
 mod token_request;
 mod warnings;
 
@@ -80,6 +82,14 @@ impl<'a> Transcript<'a> {
     /// which name their fields themselves.
     pub fn advice(&self, error: &Error) -> Vec<String> {
         advice::for_error(error, self.stages)
+    }
+
+    /// What to change after the API responded so to a request with the token: fields, or the URL. `None` if all is
+    /// well.
+    ///
+    /// `is_empty` tells whether the response has no body: a 403 that says nothing at all has several meanings.
+    pub fn advice_on_response(&self, status: StatusCode, headers: &HeaderMap, is_empty: bool) -> Option<&'static str> {
+        response_advice::for_response(self.stages, status, headers, is_empty)
     }
 
     fn shown(&self) -> Shown {

@@ -1,17 +1,12 @@
-//! One connection to the database, which is polled by the calls that use it.
+//! Where statements are sent: over a connection of the store, or over clients of the application.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 
-use bearer_token::store::Down;
-use tokio::runtime::{Handle, Id};
+use bearer_token::store::{Connections, Connector, Down, InUse, NotConnected};
+use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_postgres::{
     Client, Config, Error, Row, Socket,
+    config::Host,
     error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
     types::{ToSql, Type},
@@ -21,39 +16,57 @@ use tokio_postgres::{
 pub(crate) type Arguments<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Connect = Box<dyn Fn() -> BoxFuture<Result<Open, Down>> + Send + Sync>;
+type Connect = Box<dyn Fn() -> BoxFuture<Result<Arc<Open>, Down>> + Send + Sync>;
+type Get = Box<dyn Fn() -> BoxFuture<Result<Given, Down>> + Send + Sync>;
+type Given = Box<dyn Deref<Target = Client> + Send + Sync>;
 
 /// The database connects within this time, or counts as down. A connection goes on over several calls.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most runtimes that have a connection each. The first one loses it.
-const MOST_RUNTIMES: usize = 4;
+/// Idle connections are probed this often, so that a NAT gateway keeps them.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+/// After this time without a confirmation from the host, the operating system closes the connection.
+const UNCONFIRMED: Duration = Duration::from_secs(30);
+/// The interval of tokio-postgres, which is too long to keep anything alive.
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// A connection that is made at the first statement, and again after it broke. One statement runs at a time.
-pub(crate) struct Connection {
-    connect: Connect,
-    /// A socket belongs to the runtime that made it. Another one may go on while that one is not driven, in the middle of
-    /// a statement too.
-    runtimes: Mutex<Vec<(Id, Arc<OfRuntime>)>>,
+/// Sends statements. Those of several calls follow each other without waiting for the results.
+pub(crate) enum Connection {
+    /// One for each runtime, which is made again after it broke.
+    Own(Connections<Server>),
+    /// A client of the application for each statement.
+    Given(Get),
 }
 
-/// What one runtime has.
-type OfRuntime = tokio::sync::Mutex<State>;
+/// How a connection is made.
+pub(crate) struct Server(Connect);
 
-enum State {
-    Closed,
-    /// A connection that takes longer than one call goes on with the next one.
-    Connecting(BoxFuture<Result<Open, Down>>),
-    Open(Open),
-}
-
-struct Open {
+/// A connection. It is closed with its last user.
+pub(crate) struct Open {
     client: Client,
-    /// Reads and writes. It ends when the connection does.
-    traffic: BoxFuture<Result<(), Error>>,
-    /// Whether commits are durable here.
-    is_checked: bool,
-    /// Whether a statement was begun and did not end: its caller gave up, perhaps because the connection hangs.
-    is_busy: bool,
+    /// Reads and writes.
+    traffic: AbortHandle,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // It would wait for the results of a server that hangs.
+        self.traffic.abort();
+    }
+}
+
+impl Connector for Server {
+    type Connection = Arc<Open>;
+    type Error = Down;
+
+    fn connect(&self) -> impl Future<Output = Result<Arc<Open>, Down>> + Send {
+        (self.0)()
+    }
+
+    async fn answers(&self, open: &Arc<Open>) -> bool {
+        open.client.check_connection().await.is_ok()
+    }
 }
 
 impl Connection {
@@ -64,9 +77,7 @@ impl Connection {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECTION_TIMEOUT);
-        }
+        complete(&mut config);
         // The timeout is that of each host, and ends with the TCP connection. What follows gets as much.
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1) + 1;
         let one = config.get_connect_timeout().copied().unwrap_or(CONNECTION_TIMEOUT);
@@ -75,7 +86,9 @@ impl Connection {
             let (config, tls) = (config.clone(), tls.clone());
             let attempt = async move {
                 let (client, traffic) = config.connect(tls).await.map_err(|error| down(&error))?;
-                Ok(Open { client, traffic: Box::pin(traffic), is_checked: false, is_busy: false })
+                // Statements are sent and answered while their callers wait for others.
+                let traffic = Handle::current().spawn(traffic).abort_handle();
+                Ok(Arc::new(Open { client, traffic }))
             };
             Box::pin(async move {
                 #[allow(clippy::disallowed_methods, reason = "the socket is tokio's as well")]
@@ -83,107 +96,97 @@ impl Connection {
                 opened.unwrap_or_else(|_| Err(Down::new("PostgreSQL did not connect in time")))
             }) as BoxFuture<_>
         };
-        Connection { connect: Box::new(connect), runtimes: Mutex::default() }
+        Connection::Own(Connections::new(Server(Box::new(connect))))
+    }
+
+    pub(crate) fn given<C, F>(get: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        C: Deref<Target = Client> + Send + Sync + 'static,
+        F: Future<Output = Result<C, Down>> + Send + 'static,
+    {
+        Connection::Given(Box::new(move || {
+            let client = get();
+            Box::pin(async move { Ok(Box::new(client.await?) as Given) })
+        }))
     }
 
     /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one.
-    pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(Down::new("the connection to PostgreSQL needs a tokio runtime"));
-        };
-        let of_runtime = self.of_runtime(runtime.id());
-        let mut state = of_runtime.lock().await;
-        if let State::Open(open) = &mut *state
-            && (open.is_busy || open.has_ended().await)
-        {
-            *state = State::Closed;
+    pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Lost> {
+        match self {
+            Connection::Given(get) => {
+                let client = get().await?;
+                client.query_typed(statement, arguments).await.map_err(|error| lost(&error))
+            }
+            Connection::Own(connections) => {
+                let mut in_use = connect(connections).await?;
+                if in_use.connection().client.is_closed() {
+                    drop(in_use);
+                    in_use = connect(connections).await?;
+                }
+                let result = in_use.connection().client.query_typed(statement, arguments).await;
+                // Without it, the connection is replaced: also if the caller gives up, because the connection hangs.
+                if result.as_ref().err().is_none_or(|error| error.as_db_error().is_some() && !is_fatal(error)) {
+                    in_use.answered();
+                }
+                result.map_err(|error| lost(&error))
+            }
         }
-        let open = self.open(&mut state).await?;
-        let result = open.run(statement, arguments).await;
-        if let Err(error) = &result
-            && error.as_db_error().is_none_or(|error| is_fatal(error.code()))
-        {
-            *state = State::Closed;
-        }
-        result.map_err(|error| down(&error))
-    }
-
-    fn of_runtime(&self, runtime: Id) -> Arc<OfRuntime> {
-        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, found)) = runtimes.iter().find(|(of, _)| *of == runtime) {
-            return Arc::clone(found);
-        }
-        let new = Arc::new(OfRuntime::new(State::Closed));
-        let surplus = (runtimes.len() + 1).saturating_sub(MOST_RUNTIMES);
-        runtimes.drain(..surplus);
-        runtimes.push((runtime, Arc::clone(&new)));
-        new
-    }
-
-    async fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut Open, Down> {
-        if matches!(state, State::Closed) {
-            *state = State::Connecting((self.connect)());
-        }
-        if let State::Connecting(attempt) = state {
-            let connected = attempt.await;
-            *state = State::Closed;
-            *state = State::Open(connected?);
-        }
-        let State::Open(open) = state else { return Err(Down::new("PostgreSQL is not connected")) };
-        if !open.is_checked {
-            open.check().await?;
-        }
-        Ok(open)
     }
 }
 
-impl Open {
-    async fn run(&mut self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Error> {
-        let mut work = pin!(self.client.query_typed(statement, arguments));
-        let traffic = &mut self.traffic;
-        let mut has_ended = false;
-        self.is_busy = true;
-        let result = poll_fn(|cx| {
-            if !has_ended && let Poll::Ready(end) = traffic.as_mut().poll(cx) {
-                has_ended = true;
-                if let Err(error) = end {
-                    return Poll::Ready(Err(error));
-                }
-            }
-            work.as_mut().poll(cx)
-        })
-        .await;
-        self.is_busy = false;
-        result
-    }
+/// A statement without a result.
+pub(crate) struct Lost {
+    pub(crate) down: Down,
+    /// Whether the connection was closed, perhaps while it was idle. So another one may work.
+    pub(crate) was_closed: bool,
+}
 
-    /// Whether the connection was closed while no statement used it.
-    async fn has_ended(&mut self) -> bool {
-        poll_fn(|cx: &mut Context<'_>| Poll::Ready(self.traffic.as_mut().poll(cx).is_ready())).await
+impl From<Down> for Lost {
+    fn from(down: Down) -> Self {
+        Lost { down, was_closed: false }
     }
+}
 
-    /// A user or a database may be set to acknowledge commits before they are durable.
-    async fn check(&mut self) -> Result<(), Down> {
-        let rows = self.run("SELECT current_setting('synchronous_commit')", &[]).await.map_err(|error| down(&error))?;
-        let setting = rows.first().and_then(|row| row.try_get::<_, String>(0).ok());
-        if setting.as_deref() == Some("off") {
-            return Err(Down::new(
-                "PostgreSQL acknowledges commits before they are durable, so a crash may lose tokens: set \
-                 `synchronous_commit` to `on` for this user or database",
-            ));
-        }
-        self.is_checked = true;
-        Ok(())
+async fn connect(connections: &Connections<Server>) -> Result<InUse<'_, Server>, Down> {
+    connections.get().await.map_err(|error| match error {
+        NotConnected::NoRuntime => Down::new("the connection to PostgreSQL needs a tokio runtime"),
+        NotConnected::Failed(down) => down,
+    })
+}
+
+/// Adds what the application has not set: limits on the time after which a dead connection is noticed.
+fn complete(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECTION_TIMEOUT);
+    }
+    if config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_))) && config.get_hostaddrs().is_empty() {
+        return;
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNCONFIRMED);
+    }
+    if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
+        config.keepalives_idle(KEEPALIVE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(PROBE_INTERVAL);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(PROBES);
     }
 }
 
 /// Whether the server ends the connection after this error.
-fn is_fatal(code: &SqlState) -> bool {
-    ["08", "57P", "25006"].iter().any(|class| code.code().starts_with(class))
+fn is_fatal(error: &Error) -> bool {
+    error.code().is_some_and(|code| ["08", "57P", "25006"].iter().any(|class| code.code().starts_with(class)))
+}
+
+fn lost(error: &Error) -> Lost {
+    Lost { down: down(error), was_closed: error.is_closed() || is_fatal(error) }
 }
 
 /// Only the code: the server's words may repeat a part of the statement.
-pub(crate) fn down(error: &Error) -> Down {
+fn down(error: &Error) -> Down {
     let code = error.code().map(SqlState::code);
     let advice = match code {
         Some("42P01") => ": create the table with `PostgresStore::create_table`",
@@ -192,6 +195,12 @@ pub(crate) fn down(error: &Error) -> Down {
         Some("25006") => ": connect to the primary server, not to a standby",
         _ => "",
     };
+    if let Some(code) = code.filter(|code| code.starts_with("22")) {
+        // A data exception, such as an infinite time. `PostgresStore` writes none, so the row is not its own.
+        let message =
+            format!("the row of this key has a value that PostgreSQL cannot use (SQLSTATE {code}); delete it");
+        return Down::new(message).for_this_key();
+    }
     match (code, std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>())) {
         (Some(code), _) => Down::new(format!("PostgreSQL refused a statement with SQLSTATE {code}{advice}")),
         (None, Some(io)) => Down::new(format!("PostgreSQL gave no answer: {}", io.kind())),

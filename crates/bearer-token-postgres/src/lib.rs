@@ -1,15 +1,18 @@
-//! A shared store for [bearer-token](https://docs.rs/bearer-token) on PostgreSQL. It keeps access tokens for all replicas of
-//! a program, and rotating refresh tokens, which are spent once on any number of hosts.
+//! A shared store for [bearer-token](https://docs.rs/bearer-token) on PostgreSQL. It keeps access tokens for all
+//! replicas of a program, and rotating refresh tokens, which are spent once on any number of hosts.
 //!
 //! ```
 //! let store = bearer_token_postgres::PostgresStore::from_url("postgres://reports@db.example.com/reports")?;
 //! # let _ = store; Ok::<(), bearer_token::Error>(())
 //! ```
 //!
-//! [`PostgresStore`] is a [`SharedStore`](bearer_token::store::SharedStore) that loses nothing which it has acknowledged.
+//! [`PostgresStore`] is a [`SharedStore`](bearer_token::store::SharedStore) that loses nothing which it has
+//! acknowledged.
 //!
-//! The feature `tls` adds URLs with `?sslmode=require`: rustls with the cryptography that the process has installed, and the
-//! system's CAs. [`PostgresStore::new`] accepts any other TLS library.
+//! The feature `tls` adds URLs with `?sslmode=require`: rustls with the cryptography that the process has installed,
+//! and the system's CAs. [`PostgresStore::new`] accepts any other TLS library.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
 mod store;

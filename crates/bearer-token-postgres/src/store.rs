@@ -1,34 +1,35 @@
 //! The store.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Duration};
 
 use bearer_token::{
     Error, ErrorKind, Retry,
     store::{Down, Fence, Leased, Order, Saved, SharedStore, Snapshot, StoreKey, Version},
 };
 use tokio_postgres::{
-    Config, NoTls, Row, Socket,
+    Client, Config, NoTls, Row, Socket,
     config::{SslMode, TargetSessionAttrs},
     tls::{MakeTlsConnect, TlsConnect},
     types::{FromSql, Type},
 };
 
 use crate::{
-    connection::{Arguments, Connection},
+    connection::{Arguments, Connection, Lost},
     tls,
 };
 
 /// A hundred years, because a timestamp of PostgreSQL is limited.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection for each tokio runtime.
+/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection for each tokio runtime, over which
+/// many calls are sent at a time. It may also use [clients of the application](Self::with_clients).
 ///
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
 /// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
 ///
 /// - `synchronous_commit = off` is noticed, and then the store counts as down.
-/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits wait
-///   for the standby.
+/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits
+///   wait for the standby.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.
@@ -59,8 +60,9 @@ impl PostgresStore {
     /// Keeps the records in the database with this URL: `postgres://user:password@host:port/database`. Nothing is sent
     /// yet.
     ///
-    /// `?sslmode=require` asks for TLS, which needs the feature `tls`. The certificate is always verified, with the CAs of
-    /// the system or of the file in the variable `SSL_CERT_FILE`. Without `sslmode`, connections are made without TLS.
+    /// `?sslmode=require` asks for TLS, which needs the feature `tls`. The certificate is always verified, with the CAs
+    /// of the system or of the file in the variable `SSL_CERT_FILE`. Without `sslmode`, connections are made without
+    /// TLS.
     ///
     /// # Errors
     ///
@@ -82,7 +84,8 @@ impl PostgresStore {
     /// Keeps the records in this database, with connections by this TLS library, such as `tokio-postgres-rustls`.
     ///
     /// The connection goes to a server that accepts writes, if `config` names several. Without a connection timeout in
-    /// `config`, it is two seconds. TLS and the login may take as long again.
+    /// `config`, it is two seconds. TLS and the login may take as long again. Without settings of its own, `config` gets TCP
+    /// keepalive after 15 s, and a limit of 30 s for what the host does not confirm.
     pub fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -92,6 +95,31 @@ impl PostgresStore {
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         PostgresStore { connection: Arc::new(Connection::new(config, tls)), table: "bearer_token".into() }
+    }
+
+    /// Keeps the records in the database of the application's own clients: `get` is called for each statement.
+    ///
+    /// It returns one client that all share, or one from a pool. The application connects, and drives the connections.
+    /// A statement that takes longer than its call (95 ms; 2 s for a refresh token) goes on in its client.
+    ///
+    /// ```
+    /// # async fn example(client: tokio_postgres::Client) {
+    /// use std::sync::Arc;
+    /// use bearer_token_postgres::PostgresStore;
+    ///
+    /// let client = Arc::new(client);
+    /// let store = PostgresStore::with_clients(move || {
+    ///     let client = Arc::clone(&client);
+    ///     async move { Ok(client) }
+    /// });
+    /// # let _ = store; }
+    /// ```
+    pub fn with_clients<C, F>(get: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        C: Deref<Target = Client> + Send + Sync + 'static,
+        F: Future<Output = Result<C, Down>> + Send + 'static,
+    {
+        PostgresStore { connection: Arc::new(Connection::given(get)), table: "bearer_token".into() }
     }
 
     /// Replaces the name of the table, `bearer_token`. It may have a schema before it, as in `auth.tokens`.
@@ -149,26 +177,38 @@ impl PostgresStore {
     }
 
     async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
-        self.connection.query(&statement.replace("{table}", &self.table), arguments).await
+        self.connection.query(&self.named(statement), arguments).await.map_err(|lost| lost.down)
+    }
+
+    fn named(&self, statement: &str) -> String {
+        statement.replace("{table}", &self.table)
     }
 
     /// The row as it is now, to explain why a statement changed nothing.
     async fn row(&self, key: &StoreKey) -> Result<Found, Down> {
-        let statement = "SELECT fence, record, version,
+        let statement = self.named(
+            "SELECT current_setting('synchronous_commit'), fence, record, version,
                 (extract(epoch FROM ends - clock_timestamp()) * 1000000)::bigint,
                 (extract(epoch FROM leased - clock_timestamp()) * 1000000)::bigint
-            FROM {table} WHERE key = $1";
-        let rows = self.query(statement, &[(&key.as_str(), Type::TEXT)]).await?;
-        let Some(row) = rows.first() else { return Ok(Found::default()) };
+            FROM (SELECT 1) AS one LEFT JOIN {table} ON key = $1",
+        );
+        let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT)];
+        let rows = match self.connection.query(&statement, arguments).await {
+            // The connection had been idle, and the server has closed it.
+            Err(Lost { was_closed: true, .. }) => self.query(&statement, arguments).await?,
+            rows => rows.map_err(|lost| lost.down)?,
+        };
+        let Some(row) = durable(&rows)? else { return Ok(Found::default()) };
+        let Some(fence) = column::<Option<i64>>(row, 1)? else { return Ok(Found::default()) };
         let time = |index| {
             let micros = column::<Option<i64>>(row, index)?;
             Ok(Duration::from_micros(micros.and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0)))
         };
-        let life: Duration = time(3)?;
-        let record = column::<Option<Vec<u8>>>(row, 1)?.filter(|_| !life.is_zero());
-        let version = Version::new(number(row, 2)?);
+        let life: Duration = time(4)?;
+        let record = column::<Option<Vec<u8>>>(row, 2)?.filter(|_| !life.is_zero());
+        let version = Version::new(number(row, 3)?);
         let snapshot = record.map(|record| Snapshot::new(record, version, life));
-        Ok(Found { fence: number(row, 0)?, snapshot, leased: time(4)? })
+        Ok(Found { fence: fence.cast_unsigned(), snapshot, leased: time(5)? })
     }
 }
 
@@ -192,7 +232,8 @@ impl SharedStore for PostgresStore {
     }
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-        // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was lost.
+        // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was
+        // lost.
         let statement = "INSERT INTO {table} AS row (key, fence, leased) VALUES (
                 $1,
                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
@@ -203,11 +244,11 @@ impl SharedStore for PostgresStore {
                 leased = clock_timestamp() + $3 * interval '1 microsecond'
             WHERE COALESCE(row.leased <= clock_timestamp(), true)
                 AND (row.record IS NULL OR row.ends <= clock_timestamp() OR row.version = $2)
-            RETURNING fence";
+            RETURNING current_setting('synchronous_commit'), fence";
         let (seen_version, ttl) = (signed(seen.get()), micros(ttl));
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT), (&seen_version, Type::INT8), (&ttl, Type::INT8)];
-        if let Some(row) = self.query(statement, arguments).await?.first() {
-            return Ok(Leased::Granted(Fence::new(number(row, 0)?)));
+        if let Some(row) = durable(&self.query(statement, arguments).await?)? {
+            return Ok(Leased::Granted(Fence::new(number(row, 1)?)));
         }
         let found = self.row(key).await?;
         match found.snapshot.filter(|snapshot| snapshot.version != seen) {
@@ -228,7 +269,7 @@ impl SharedStore for PostgresStore {
                 record = $2, version = $3, ends = clock_timestamp() + $5 * interval '1 microsecond', leased = NULL
             WHERE key = $1 AND fence = $3
                 AND (record IS NULL OR ends <= clock_timestamp() OR version = $4)
-            RETURNING version";
+            RETURNING current_setting('synchronous_commit')";
         let (version, seen, life) = (signed(fence.get()), signed(seen.get()), micros(life));
         let arguments: Arguments<'_> = &[
             (&key.as_str(), Type::TEXT),
@@ -237,7 +278,7 @@ impl SharedStore for PostgresStore {
             (&seen, Type::INT8),
             (&life, Type::INT8),
         ];
-        if !self.query(statement, arguments).await?.is_empty() {
+        if durable(&self.query(statement, arguments).await?)?.is_some() {
             return Ok(Saved::Saved(Version::new(fence.get())));
         }
         let found = self.row(key).await?;
@@ -259,6 +300,19 @@ impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore").field("table", &self.table).finish_non_exhaustive()
     }
+}
+
+/// The first row, if the database acknowledges no commit before it is durable: a user may be set so. Every result says
+/// that in its first column, because a pooler may use a connection with other settings each time.
+fn durable(rows: &[Row]) -> Result<Option<&Row>, Down> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    if column::<&str>(row, 0)? == "off" {
+        return Err(Down::new(
+            "PostgreSQL acknowledges commits before they are durable, so a crash may lose tokens: set `synchronous_commit` \
+             to `on` for this user or database",
+        ));
+    }
+    Ok(Some(row))
 }
 
 fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Down> {

@@ -1,23 +1,19 @@
 //! The connection of a store that was given a URL.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use bearer_token::{Error, ErrorKind, Retry};
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Shared},
+use bearer_token::{
+    Error, ErrorKind, Retry,
+    store::{Connections, Connector, InUse, NotConnected},
 };
+use futures_util::{FutureExt, TryFutureExt};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind as RedisKind, IntoConnectionInfo, Pipeline, RedisError, RedisFuture,
     RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use tokio::runtime::{Handle, Id};
 
+mod alive;
 #[cfg(feature = "sentinel")]
 mod sentinels;
 #[cfg_attr(not(feature = "tls"), path = "connection/no_tls.rs")]
@@ -26,33 +22,50 @@ mod tls;
 /// Less than the deadline of a call (95 ms), so that a connection that hangs is noticed and replaced.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(90);
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
-/// The most runtimes that have a connection each. The first one loses it.
-const MOST_RUNTIMES: usize = 4;
 
 /// One connection for all clones, made at the first command and again after it broke. Needs a tokio runtime.
 ///
-/// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes has a
-/// connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns out to be
-/// a replica, and the command is repeated there.
+/// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes
+/// has a connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns
+/// out to be a replica, and the command is repeated there. A connection that was idle for 30 s is asked first whether
+/// it still works ([`Connections`]), and has TCP keepalive.
 #[derive(Clone)]
 pub struct Connection {
-    shared: Arc<SharedConnection>,
-}
-
-struct SharedConnection {
-    target: Target,
+    connections: Arc<Connections<Target>>,
     db: i64,
-    /// A connection is driven by the runtime that made it. Another one may go on while that one is not driven.
-    attempts: Mutex<Vec<(Id, Attempt)>>,
 }
 
-type Attempt = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
-
-#[derive(Clone)]
 enum Target {
-    Server(Arc<Client>),
+    Server(Client),
     #[cfg(feature = "sentinel")]
-    Sentinels(Arc<sentinels::Sentinels>),
+    Sentinels(sentinels::Sentinels),
+}
+
+impl Connector for Target {
+    type Connection = MultiplexedConnection;
+    type Error = RedisError;
+
+    #[cfg_attr(
+        not(feature = "sentinel"),
+        allow(clippy::infallible_destructuring_match, reason = "another feature adds a target")
+    )]
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let client = match self {
+            Target::Server(client) => client.clone(),
+            #[cfg(feature = "sentinel")]
+            Target::Sentinels(sentinels) => alive::client(&sentinels.master().await?)?,
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    /// A server that permits no `PING` answers too.
+    async fn answers(&self, connection: &MultiplexedConnection) -> bool {
+        let pong = connection.clone().send_packed_command(&redis::cmd("PING")).await;
+        pong.err().is_none_or(|error| !is_broken(&error))
+    }
 }
 
 impl Connection {
@@ -62,19 +75,21 @@ impl Connection {
     /// # Errors
     ///
     /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL. The error does not repeat it, because it
-    /// may contain a password. It also fails for `rediss://` in a process that has installed no `CryptoProvider` of rustls.
+    /// may contain a password. It also fails for `rediss://` in a process that has installed no `CryptoProvider` of
+    /// rustls.
     pub fn to_server(url: impl AsRef<str>) -> Result<Self, Error> {
         let info = url.as_ref().into_connection_info().map_err(|error| not_a_url(&error))?;
         tls::check(&info)?;
-        let db = info.redis_settings().db();
-        let client = Client::open(info).map_err(|error| not_a_url(&error))?;
-        Ok(Connection::new(Target::Server(Arc::new(client)), db))
+        let client = Client::open(alive::settings(info)).map_err(|error| not_a_url(&error))?;
+        Ok(Connection::to_client(client))
     }
 
     /// Connects as this client is configured: with a private CA, for example, or a certificate of its own.
+    ///
+    /// Its TCP settings should have keepalive; those for a URL probe an idle connection after 15 s.
     pub fn to_client(client: Client) -> Self {
         let db = client.get_connection_info().redis_settings().db();
-        Connection::new(Target::Server(Arc::new(client)), db)
+        Connection::new(Target::Server(client), db)
     }
 
     /// Connects to the master with this name, as these sentinels know it.
@@ -92,81 +107,48 @@ impl Connection {
         node: Option<redis::sentinel::SentinelNodeConnectionInfo>,
     ) -> Result<Self, Error> {
         let sentinels = sentinels::Sentinels::new(sentinels, name.into(), node).map_err(|error| not_a_url(&error))?;
-        Ok(Connection::new(Target::Sentinels(Arc::new(sentinels)), 0))
+        Ok(Connection::new(Target::Sentinels(sentinels), 0))
     }
 
     fn new(target: Target, db: i64) -> Self {
-        Connection { shared: Arc::new(SharedConnection { target, db, attempts: Mutex::default() }) }
+        Connection { connections: Arc::new(Connections::new(target)), db }
     }
 
-    /// The connection, or the attempt to make one that all callers of a runtime share.
-    async fn current(&self) -> RedisResult<(Attempt, MultiplexedConnection)> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err((RedisKind::Client, "the connection needs a tokio runtime").into());
-        };
-        let attempt = self.attempt(&runtime);
-        match attempt.clone().await {
-            Ok(connection) => Ok((attempt, connection)),
-            Err(error) => {
-                self.forget(&attempt);
-                Err(error)
-            }
-        }
-    }
-
-    fn attempt(&self, runtime: &Handle) -> Attempt {
-        let mut attempts = self.shared.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, attempt)) = attempts.iter().find(|(of, _)| *of == runtime.id()) {
-            return attempt.clone();
-        }
-        let attempt = connect(self.shared.target.clone()).boxed().shared();
-        let surplus = (attempts.len() + 1).saturating_sub(MOST_RUNTIMES);
-        attempts.drain(..surplus);
-        attempts.push((runtime.id(), attempt.clone()));
-        // It may take longer than one call, and no call may follow for seconds. The timeout of the connection ends it.
-        drop(runtime.spawn(attempt.clone()));
-        attempt
-    }
-
-    /// Makes a new connection for the next command, unless that has happened already.
-    fn forget(&self, broken: &Attempt) {
-        let mut attempts = self.shared.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.retain(|(_, attempt)| !attempt.ptr_eq(broken));
+    async fn in_use(&self) -> RedisResult<InUse<'_, Target>> {
+        let connected = self.connections.get().map_err(|error| match error {
+            NotConnected::NoRuntime => (RedisKind::Client, "the connection needs a tokio runtime").into(),
+            NotConnected::Failed(error) => error,
+        });
+        connected.await
     }
 
     async fn run<'a, T>(
         &self,
         command: impl Fn(MultiplexedConnection) -> RedisFuture<'a, T> + Send + Sync,
     ) -> RedisResult<T> {
-        let (attempt, connection) = self.current().await?;
-        let result = command(connection).await;
-        let Err(error) = &result else { return result };
-        if !is_replica(error) {
-            if error.is_io_error() || error.is_unrecoverable_error() {
-                self.forget(&attempt);
+        let in_use = self.in_use().await?;
+        let result = command(in_use.connection().clone()).await;
+        match &result {
+            // The server did nothing, so the command can be repeated.
+            Err(error) if is_replica(error) => {}
+            Err(error) if is_broken(error) => return result,
+            _ => {
+                in_use.answered();
+                return result;
             }
-            return result;
         }
-        // The server did nothing, so the command can be repeated.
-        self.forget(&attempt);
-        command(self.current().await?.1).await
+        drop(in_use);
+        let in_use = self.in_use().await?;
+        let result = command(in_use.connection().clone()).await;
+        if result.as_ref().err().is_none_or(|error| !is_broken(error) && !is_replica(error)) {
+            in_use.answered();
+        }
+        result
     }
 }
 
-#[cfg_attr(
-    not(feature = "sentinel"),
-    allow(clippy::infallible_destructuring_match, reason = "another feature adds a target")
-)]
-async fn connect(target: Target) -> RedisResult<MultiplexedConnection> {
-    let client = match target {
-        Target::Server(client) => client,
-        #[cfg(feature = "sentinel")]
-        Target::Sentinels(sentinels) => Arc::new(sentinels.master().await?),
-    };
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECTION_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT));
-    client.get_multiplexed_async_connection_with_config(&config).await
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_unrecoverable_error()
 }
 
 /// Whether the server is not the master, or not yet: nothing was done.
@@ -203,7 +185,7 @@ impl ConnectionLike for Connection {
     }
 
     fn get_db(&self) -> i64 {
-        self.shared.db
+        self.db
     }
 }
 
@@ -215,4 +197,5 @@ impl fmt::Debug for Connection {
 }
 
 #[cfg(test)]
+#[cfg(feature = "sentinel")]
 mod tests;

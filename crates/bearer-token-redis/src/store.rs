@@ -26,10 +26,10 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 ///
 /// # Connections
 ///
-/// [`from_url`](Self::from_url) makes one, with timeouts that suit a cache. [`new`](Self::new) accepts every asynchronous
-/// connection of the crate `redis` that can be cloned: `ConnectionManager`, `ClusterConnection`, a pool. Set its response
-/// timeout to 90 ms (less than the deadline of a call), its connection timeout to 500 ms and its retries to one. The
-/// defaults may wait longer than the token request that the store saves.
+/// [`from_url`](Self::from_url) makes one, with timeouts that suit a cache. [`new`](Self::new) accepts every
+/// asynchronous connection of the crate `redis` that can be cloned: `ConnectionManager`, `ClusterConnection`, a pool.
+/// Set its response timeout to 90 ms (less than the deadline of a call), its connection timeout to 500 ms and its
+/// retries to one. The defaults may wait longer than the token request that the store saves.
 ///
 /// ```
 /// # async fn example(client: redis::Client) -> redis::RedisResult<()> {
@@ -63,8 +63,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
 
     /// Replaces `bearer-token:`, with which the names of all records begin.
     ///
-    /// A server may be restricted to names with a prefix (ACL). The commands are `EVALSHA`, `EVAL`, `SCRIPT LOAD`, `TIME`,
-    /// `HMGET`, `HSET`, `HDEL` and `PEXPIRE`.
+    /// A server may be restricted to names with a prefix (ACL). The commands are `EVALSHA`, `EVAL`, `SCRIPT LOAD`,
+    /// `TIME`, `HMGET`, `HSET`, `HDEL` and `PEXPIRE`.
     #[must_use]
     pub fn prefix(self, prefix: impl AsRef<str>) -> Self {
         RedisStore { prefix: prefix.as_ref().into(), ..self }
@@ -148,6 +148,11 @@ fn number(words: &Words, index: usize) -> Result<u64, Down> {
 }
 
 fn snapshot(words: &Words) -> Result<Snapshot, Down> {
+    if name(words) == b"foreign" {
+        let message =
+            "Redis has a value of another type under the name of this record; delete it, or set another prefix";
+        return Err(Down::new(message).for_this_key());
+    }
     let record = words.get(1).cloned().unwrap_or_default();
     Ok(Snapshot::new(record, Version::new(number(words, 2)?), Duration::from_micros(number(words, 3)?)))
 }

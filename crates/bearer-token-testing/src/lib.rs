@@ -9,7 +9,7 @@
 //! server.register(Client::secret("reports", "a secret"));
 //!
 //! // A client gets a token ...
-//! let http = reqwest::Client::new();
+//! let http = reqwest::Client::builder().no_proxy().build()?;
 //! let request = async || {
 //!     let form = [("grant_type", "client_credentials")];
 //!     http.post(server.token_url()).basic_auth("reports", Some("a secret")).form(&form).send().await

@@ -21,8 +21,8 @@ pub fn can_meet(ticket: crate::Ticket, headers_or_trailers: &http::HeaderMap) ->
     ticket.can_meet(headers_or_trailers)
 }
 
-/// Tells the [observers](crate::observe::Observer) of a provider that a refused request is sent once more. `rejection` is
-/// what became of the bearer that it carried.
+/// Tells the [observers](crate::observe::Observer) of a provider that a refused request is sent once more. `rejection`
+/// is what became of the bearer that it carried.
 pub fn tell_of_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
     ticket.replays(rejection);
 }

@@ -342,8 +342,8 @@ impl Error {
 
     /// Adds the OAuth error code of the response (RFC 6749 section 5.2).
     ///
-    /// For transports and sources that speak OAuth themselves. Pass only codes that you have compared with a list: a
-    /// server may send anything as its `error`, and the code is printed by `Debug` and by events.
+    /// For transports and sources that speak OAuth themselves. Pass only codes that you have compared with a list. A
+    /// server may send anything as its `error`, and `Debug` and events print the code.
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.details.oauth_code = Some(code.into()))
@@ -560,8 +560,8 @@ impl Error {
 
     /// Whether both are clones of the same value.
     ///
-    /// A source's change ends the cool-down of the failure that it was asked about, and not that of a later failure with
-    /// the same sentence.
+    /// A source's change ends the cool-down of the failure that it was asked about, and not that of a later failure
+    /// with the same sentence.
     pub(crate) fn is(&self, other: &Error) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

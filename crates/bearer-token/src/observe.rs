@@ -76,6 +76,7 @@ mod first_time;
 mod metrics;
 #[cfg(not(feature = "tracing"))]
 mod no_tracing;
+mod outcome;
 mod scope;
 #[cfg(all(test, feature = "metrics", feature = "tracing"))]
 mod sinks_tests;
@@ -84,7 +85,6 @@ mod tracing;
 
 #[cfg(feature = "oauth")]
 pub(crate) use self::calls::{TokenCall, store_call};
-pub use self::event::{CacheRead, Event, EventKind, StoreOperation, StoreOutcome, Text, WaitOutcome};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use self::metrics::Metrics;
@@ -92,6 +92,10 @@ pub use self::metrics::Metrics;
 use self::no_tracing as recorder;
 #[cfg(feature = "tracing")]
 use self::tracing as recorder;
+pub use self::{
+    event::{Event, EventKind, Text},
+    outcome::{CacheRead, StoreOperation, StoreOutcome, WaitOutcome},
+};
 pub(crate) use self::{
     first_time::FirstTimes,
     scope::{Observers, Scope, tell},

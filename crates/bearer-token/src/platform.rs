@@ -17,14 +17,16 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::error::{Error, ErrorKind};
 
+mod entropy;
 mod moment;
 #[cfg(any(feature = "http-transport", feature = "jwt", feature = "shared"))]
 pub(crate) mod preparation;
 mod system;
 
 pub use self::{
+    entropy::SystemEntropy,
     moment::Moment,
-    system::{SystemClock, SystemEntropy, SystemSpawn},
+    system::{SystemClock, SystemSpawn},
 };
 pub(crate) use self::{moment::nanos, system::hold};
 

@@ -3,7 +3,7 @@
 //! # How the parts play together
 //!
 //! ```text
-//! request --> authorization: may it have a token?  (resource/origin)
+//! request --> authorization: may it have a token?  (resource/origins)
 //!                |
 //!                v
 //!             cache: the slot, read without a lock --- fresh ---> insert the header
@@ -36,7 +36,7 @@
 
 #[cfg(not(bearer_loom))]
 use std::mem::offset_of;
-use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
@@ -46,19 +46,16 @@ use crate::{
     observe::{EventKind, FirstTimes, Observers},
     platform::{Clock, Moment, Platform},
     provider::{
-        cache::{Cache, Want},
+        cache::{Cache, Copied, Want},
         ticket::{ProviderId, Reject},
     },
-    resource::{
-        origin::{Destination, Origins},
-        refusals::Refusals,
-        sending::HeaderForm,
-    },
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
+    resource::{origin::Destination, origins::Origins, refusals::Refusals, sending::HeaderForm},
+    source::{ChallengeTest, DynTokenSource, TokenSource, Waits},
     sync::AtomicU64,
-    token::{AccessToken, Rejection},
+    token::Rejection,
 };
 
+mod as_source;
 mod authorization;
 mod backoff;
 pub(crate) mod bearer;
@@ -78,6 +75,7 @@ mod status;
 pub(crate) mod ticket;
 
 pub use self::{
+    authorization::Authorized,
     backoff::Backoff,
     bearer::Bearer,
     builder::TokenProviderBuilder,
@@ -114,16 +112,17 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
-/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+/// What a warm request reads is in the first cache line, if the map of the provider has a copy of its bearer: of many
+/// tenants, each line is a miss.
 #[repr(C, align(64))]
 pub(crate) struct Inner {
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
     origins: Arc<Origins>,
-    form: Arc<HeaderForm>,
     /// The platform's.
     clock: Arc<dyn Clock>,
     /// It begins with the bearer in service.
     cache: Cache,
+    form: Arc<HeaderForm>,
     id: ProviderId,
     /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
     counted: Option<Arc<Origins>>,
@@ -146,38 +145,6 @@ pub(crate) struct Inner {
 #[cfg(not(bearer_loom))]
 const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
-/// What [`TokenProvider::authorize`] did with a request.
-///
-/// An adapter has one arm for each:
-///
-/// ```
-/// use bearer_token::{Authorized, Error, Ticket, TokenProvider};
-///
-/// /// Makes a request ready to be sent. The ticket, if there is one, belongs to its response.
-/// async fn prepare(provider: &TokenProvider, request: &mut http::Request<()>) -> Result<Option<Ticket>, Error> {
-///     Ok(match provider.authorize(request)? {
-///         Authorized::Inserted(ticket) => Some(ticket),
-///         Authorized::NotReady => provider.token().await?.attach(request.headers_mut()),
-///         // It goes out as it is, so a 401 says nothing about our token.
-///         _ => None,
-///     })
-/// }
-/// # let _ = prepare;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-#[non_exhaustive]
-pub enum Authorized {
-    /// The request carries the bearer of this ticket.
-    Inserted(Ticket),
-    /// There is no usable bearer. Wait for [`TokenProvider::token`], then [attach](Bearer::attach) the bearer that it
-    /// returns. Do not call `authorize` again: it never finds a bearer that is too short-lived to be kept.
-    NotReady,
-    /// The request goes out as it is. Either the caller set the `Authorization` header (or the one that
-    /// [`Sending`](crate::Sending) names), or the request's origin gets no token.
-    Passed,
-}
-
 impl TokenProvider {
     /// Starts building a provider for a source. Nothing is fetched before the first use.
     pub fn builder(source: impl TokenSource) -> TokenProviderBuilder {
@@ -198,6 +165,27 @@ impl TokenProvider {
     /// clear, or no origin is allowed yet. The message names the builder method to call.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
+        match self.insert_fresh(request) {
+            Some(ticket) => Ok(Authorized::Inserted(ticket)),
+            None => self.authorize_otherwise(request),
+        }
+    }
+
+    /// Inserts a fresh bearer into a request to an origin that is spelled as it was allowed: all that most requests
+    /// need. `None` says that nothing was done.
+    ///
+    /// The ticket is returned in a register. A result with an error goes through memory, and has to be dropped.
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut http::Request<B>) -> Option<Ticket> {
+        if request.extensions().get::<PassThrough>().is_some() || !self.inner.origins.allow_exactly(request.uri()) {
+            return None;
+        }
+        self.inner.insert_fresh(request.headers_mut())
+    }
+
+    /// Authorizes a request that needs more than a fresh bearer, or none.
+    #[inline(never)]
+    fn authorize_otherwise<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
@@ -220,20 +208,28 @@ impl TokenProvider {
     }
 
     /// The same as [`authorize`](Self::authorize), but leaves [`PassThrough`] and the refresh of a stale bearer to the
-    /// caller. If a refresh is due, the current moment is returned as well.
+    /// caller, which may have a copy of the bearer. If a refresh is due, the current moment is returned as well.
     #[inline]
-    fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
+    fn authorize_only<B>(
+        &self,
+        request: &mut http::Request<B>,
+        copied: Option<&mut Copied>,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.without_token_for(request.uri().into(), request.headers()) {
-            None => Ok(self.inner.insert_only(request.headers_mut())),
+            None => Ok(self.inner.insert_copied(request.headers_mut(), copied)),
             Some(result) => Ok((result?, None)),
         }
     }
 
-    /// The same as [`authorize_client`](Authorize::authorize_client), but leaves the refresh to the caller.
+    /// The same for clients whose requests are of another type.
     #[inline]
-    fn authorize_client_only(&self, request: &mut impl ClientRequest) -> Result<(Authorized, Option<Moment>), Error> {
+    fn authorize_client_only(
+        &self,
+        request: &mut impl ClientRequest,
+        copied: Option<&mut Copied>,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.without_token_for(request.destination(), request.headers()) {
-            None => Ok(self.inner.insert_only(request.headers_mut())),
+            None => Ok(self.inner.insert_copied(request.headers_mut(), copied)),
             Some(result) => Ok((result?, None)),
         }
     }
@@ -363,12 +359,6 @@ impl TokenProvider {
         self.inner.name.as_str()
     }
 
-    /// The token for a fetch of another provider. If that fetch runs out of time, its error names this provider.
-    pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
-        let want = if fresh { Want::Renewal } else { Want::Token };
-        cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
-    }
-
     /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background,
     /// unless one is in progress or the cool-down forbids it.
     ///
@@ -408,32 +398,6 @@ impl TokenProvider {
     /// ```
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
-    }
-}
-
-/// A provider is a source too: another source can use its token as an assertion, a subject token or a bearer. It
-/// returns the bearer in service, even if the API rejected a token that was made with it. The other source handles what
-/// the API asked for.
-impl TokenSource for TokenProvider {
-    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let bearer = self.for_fetch(&cx, false).await?;
-        let token = AccessToken::new(bearer.secret());
-        Ok(match bearer.expires_at() {
-            Some(time) => token.expires_at(time),
-            None => token.never_expires(),
-        })
-    }
-
-    fn has_changed(&self) -> bool {
-        self.inner.has_changed()
-    }
-
-    fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.name())
-    }
-
-    fn identity(&self, identity: &mut Identity) {
-        self.inner.source.identity(identity);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | part | answers | asked |
 //! |---|---|---|
-//! | [`origin`] | may the token go there? | for each request, before anything is fetched |
+//! | [`origin`] | what is an origin, and are two the same? | for each request that is not spelled as usual |
+//! | [`origins`] | may the token go there? | for each request, before anything is fetched |
 //! | [`sending`] | in which header, with which scheme and which other headers? | when a provider is built |
 //! | [`injection`] | how do they get into the head of a request? | for each request |
 //! | `sharded` | how do many threads do that at once? | for each request |
@@ -23,6 +24,7 @@
 pub(crate) mod head;
 pub(crate) mod injection;
 pub(crate) mod origin;
+pub(crate) mod origins;
 pub(crate) mod refusals;
 pub(crate) mod repetition;
 pub(crate) mod sending;

@@ -156,11 +156,11 @@ impl Fleet {
     /// Shares the tokens of any source under a name.
     ///
     /// The name stands for everything that the source cannot describe: the user or the tenant for which it gets tokens,
-    /// and what it asks for. **Two sources whose tokens must not be mixed up need two names.** What the source describes
-    /// counts as well.
+    /// and what it asks for. **Two sources whose tokens must not be mixed up need two names.** What the source
+    /// describes counts as well.
     ///
-    /// In the function that makes the sources of [keyed providers](crate::KeyedProviders), a name has to contain the key.
-    /// One constant name gives the token of one user to all others, and nothing can notice that:
+    /// In the function that makes the sources of [keyed providers](crate::KeyedProviders), a name has to contain the
+    /// key. One constant name gives the token of one user to all others, and nothing can notice that:
     ///
     /// ```
     /// # use bearer_token::{AccessToken, FetchContext, KeyedProviders, TokenProvider};

@@ -36,7 +36,8 @@ mod stored_token;
 #[cfg(feature = "shared")]
 #[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
 pub use self::shared::{
-    Down, Fence, Leased, MemorySharedStore, Order, Saved, SharedStore, Snapshot, StoreKey, Version,
+    Connections, Connector, Down, Fence, InUse, Leased, MemorySharedStore, NotConnected, Order, Saved, SharedStore,
+    Snapshot, StoreKey, Version,
 };
 pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 
@@ -144,8 +145,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded with
-    /// an error, or was not reached. The error of a gateway (502, 504) is not the server's.
+    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded
+    /// with an error, or was not reached. The error of a gateway (502, 504) is not the server's.
     ///
     /// It is called before the lease is dropped. By default it does nothing.
     fn not_used_up(&self) {}
@@ -207,7 +208,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// The problems with the store's own settings, which
     /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports. Default: none.
     ///
-    /// A store that may lose what it has saved reports that, because a refresh token that is used twice ends the consent.
+    /// A store that may lose what it has saved reports that, because a refresh token that is used twice ends the
+    /// consent.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }

@@ -78,6 +78,11 @@ pub enum FetchReason {
 }
 
 impl FetchReason {
+    /// Every reason.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [FetchReason; 4] =
+        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested];
+
     /// The reason as events and labels show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -144,6 +149,9 @@ pub struct AccessToken {
     issued: Option<Moment>,
     /// What it brings with it, if replicas share it.
     inherited: Option<Inherited>,
+    /// Whether only the replica that got it uses it.
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    is_not_shared: bool,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -173,6 +181,7 @@ impl AccessToken {
             refresh_in: None,
             issued: None,
             inherited: None,
+            is_not_shared: false,
             scope: None,
             extras: BTreeMap::new(),
         }
@@ -223,9 +232,10 @@ impl AccessToken {
     ///
     /// For servers that recommend a time, and for sources that know when a new token is useful.
     ///
-    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
-    /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
-    /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
+    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is
+    /// earlier. A hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth
+    /// of the hint earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a
+    /// fetch.
     ///
     /// Entra ID may send `refresh_in` with long-lived tokens. Token endpoints read it only if they are told where it
     /// is.
@@ -297,6 +307,17 @@ impl AccessToken {
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, inherited: Inherited) -> Self {
         AccessToken { inherited: Some(inherited), ..self }
+    }
+
+    /// Keeps the token from other replicas: it is not what its source is asked for now.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
+    pub(crate) fn not_shared(self) -> Self {
+        AccessToken { is_not_shared: true, ..self }
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn is_not_shared(&self) -> bool {
+        self.is_not_shared
     }
 
     pub(crate) fn inherited(&self) -> Option<&Inherited> {

@@ -97,8 +97,8 @@ enum Lookup {
 
 /// From what was found to what is used, or what is wrong with it.
 ///
-/// A plain function instead of a closure: it can be passed on to a thread for blocking work, and a value can be read in
-/// three ways by one lookup.
+/// A plain function instead of a closure. It can be passed on to a thread for blocking work, and one lookup can read a
+/// value in three ways.
 type Finish<T> = fn(&Steps, &[u8]) -> Result<T, String>;
 
 impl Value {
@@ -108,8 +108,8 @@ impl Value {
 
     /// The content of a file, read again for each request.
     ///
-    /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because each
-    /// reads it: clone one, or use a file.
+    /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because
+    /// each reads it: clone one, or use a file.
     ///
     /// ```
     /// use bearer_token::Value;

@@ -10,7 +10,7 @@
 //!     .allow_origin("https://api.example.com")
 //!     .build()?;
 //!
-//! let client = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?;
+//! let client = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).no_proxy().build()?;
 //! let client = reqwest_bearer::reqwest_middleware::ClientBuilder::new(client)
 //!     .with(BearerMiddleware::new(provider))
 //!     .build();
@@ -144,7 +144,7 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// # fn example(provider: TokenProvider) -> reqwest::Result<ClientWithMiddleware> {
     /// let bearer = BearerMiddleware::new(provider).replay_once();
     /// let redirects = bearer.watch_redirects(reqwest_bearer::redirect_policy());
-    /// let http = reqwest::Client::builder().redirect(redirects).build()?;
+    /// let http = reqwest::Client::builder().redirect(redirects).no_proxy().build()?;
     /// let client = ClientBuilder::new(http).with(bearer).build();
     /// # Ok(client) }
     /// ```

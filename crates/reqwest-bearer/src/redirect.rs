@@ -22,7 +22,7 @@ use reqwest::{Url, redirect::Policy};
 ///
 /// ```
 /// # fn main() -> reqwest::Result<()> {
-/// let client = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?;
+/// let client = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).no_proxy().build()?;
 /// # let _ = client; Ok(()) }
 /// ```
 pub fn redirect_policy() -> Policy {

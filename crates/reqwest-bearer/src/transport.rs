@@ -21,15 +21,16 @@ pub use self::builder::ClientTransportBuilder;
 /// Sends token requests through a reqwest client of yours.
 ///
 /// bearer-token's own `HttpTransport` does without reqwest and sets everything up by itself. This one is for what only
-/// reqwest has: another TLS library, SOCKS, a resolver. [`builder`](Self::builder) makes a client that is safe for token
-/// requests.
+/// reqwest has: another TLS library, SOCKS, a resolver. [`builder`](Self::builder) makes a client that is safe for
+/// token requests.
 ///
-/// A client of your own, for connections that are shared, must not follow redirects: `ClientBuilder::redirect(Policy::none())`. It would send the credentials
-/// wherever the server points. A response from another URL is refused, but then it is too late. It must not retry
-/// either (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
+/// A client of your own, for connections that are shared, must not follow redirects:
+/// `ClientBuilder::redirect(Policy::none())`. It would send the credentials wherever the server points. A response from
+/// another URL is refused, but then it is too late. It must not retry either
+/// (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
 ///
-/// A `Fleet` shares the tokens of such an endpoint only under a name (`share_as`): the client may have a certificate or default
-/// headers of one tenant, which cannot be compared.
+/// A `Fleet` shares the tokens of such an endpoint only under a name (`share_as`): the client may have a certificate or
+/// default headers of one tenant, which cannot be compared.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,11 +5,12 @@ use std::{error::Error, time::SystemTime};
 use bearer_token::TokenProvider;
 use rdkafka::{ClientContext, client::OAuthToken, consumer::ConsumerContext};
 
-/// A context for `ClientConfig::create_with_context`, with `security.protocol=SASL_SSL` and `sasl.mechanism=OAUTHBEARER`.
+/// A context for `ClientConfig::create_with_context`, with `security.protocol=SASL_SSL` and
+/// `sasl.mechanism=OAUTHBEARER`.
 ///
 /// librdkafka calls it on a thread of its own at four fifths of the token's remaining lifetime. So give the provider a
-/// runtime for its token requests (`Platform::with_spawn`), and let `Policy::refresh_ahead` be longer than a fifth of the
-/// lifetime: then the callback finds a renewed token.
+/// runtime for its token requests (`Platform::with_spawn`), and let `Policy::refresh_ahead` be longer than a fifth of
+/// the lifetime: then the callback finds a renewed token.
 pub struct OAuthBearer {
     /// Where the tokens come from.
     pub provider: TokenProvider,

@@ -17,8 +17,8 @@ pub struct RedisCredentials {
     pub provider: TokenProvider,
     /// The clock.
     pub platform: Platform,
-    /// How often to look for a renewed token. A look is a read of the cache. It also starts the refresh in the background
-    /// when that is due, so it should be shorter than `Policy::refresh_ahead`; half a minute usually is.
+    /// How often to look for a renewed token. A look is a read of the cache. It also starts the refresh in the
+    /// background when that is due, so it should be shorter than `Policy::refresh_ahead`; half a minute usually is.
     pub interval: Duration,
 }
 

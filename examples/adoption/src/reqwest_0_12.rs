@@ -3,8 +3,8 @@
 use bearer_token::{Authorized, Destination, Error, Ticket, TokenProvider};
 use reqwest012::{Client, Request, Response};
 
-/// Sends a request with a token. Build the client with `.redirect(Policy::none())`: 0.12 keeps the token at some redirects
-/// from https to http.
+/// Sends a request with a token. Build the client with `.redirect(Policy::none())`: 0.12 keeps the token at some
+/// redirects from https to http.
 pub async fn send(
     client: &Client,
     provider: &TokenProvider,

@@ -171,7 +171,8 @@ mod redis {
 
     use super::*;
 
-    /// Speaks as much of Redis as a connection asks for: it says OK to each command, and reports those that authenticate.
+    /// Speaks as much of Redis as a connection asks for: it says OK to each command, and reports those that
+    /// authenticate.
     async fn server() -> (String, mpsc::UnboundedReceiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());

@@ -1,7 +1,12 @@
 use std::{future, process::ExitCode};
 
+use bearer_token::{
+    TokenProvider,
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+};
 use bearer_token_config::ProviderConfig;
 use examples::server_in_a_box::{serve, start};
+use reqwest_bearer::{BearerMiddleware, redirect_policy, reqwest_middleware::ClientBuilder};
 
 use crate::{Ended, arguments};
 
@@ -20,6 +25,28 @@ async fn it_suggests_commands_and_ends_after_its_time() {
     assert!(ended.out.contains("change 8085 to "), "{}", ended.out);
 }
 
+/// A program with what the server prints, as a reader of the guide would write it.
+#[tokio::test]
+async fn it_prints_what_a_program_needs() {
+    let server = start(0).unwrap();
+    let mut out = Vec::new();
+    serve(&server, future::ready(()), &mut out).await;
+    let out = String::from_utf8(out).unwrap();
+    let after = |label: &str| out.split_once(label).unwrap().1.lines().next().unwrap().trim();
+    let quoted = |word: &str| after("  client").split_once(&format!("{word} `")).unwrap().1.split('`').next().unwrap();
+
+    let source = TokenEndpoint::builder(after("  token endpoint"), ClientCredentials::new())
+        .client_auth(ClientAuth::basic(quoted("id"), quoted("secret")))
+        .scope(quoted("scope"))
+        .build()
+        .unwrap();
+    let provider = TokenProvider::builder(source).allow_origin(after("  allowed origin")).build().unwrap();
+    let http = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build().unwrap();
+    let client = ClientBuilder::new(http).with(BearerMiddleware::new(provider)).build();
+    let api = after("  API").split(',').next().unwrap();
+    assert_eq!(client.get(api).send().await.unwrap().status(), 200);
+}
+
 #[tokio::test]
 async fn it_ends_when_it_is_told_to() {
     run(&["--port", "0"], future::ready(())).await.assert_status(0);
@@ -35,7 +62,8 @@ async fn it_tells_what_was_asked_of_it() {
     let provider = config.override_with_variables("BOX_", changes).build().unwrap();
     let visit = async {
         let token = provider.token().await.unwrap();
-        let request = reqwest::Client::new().get(server.api_url()).bearer_auth(token.secret());
+        let request =
+            reqwest::Client::builder().no_proxy().build().unwrap().get(server.api_url()).bearer_auth(token.secret());
         assert_eq!(request.send().await.unwrap().status(), 200);
     };
     let mut out = Vec::new();

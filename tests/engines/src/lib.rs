@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "only tests use this")]
 
+pub mod compatible;
 pub mod fleet;
 pub mod held;
 pub mod job;
@@ -18,6 +19,7 @@ pub mod redis_cluster;
 pub mod redis_server;
 pub mod sentinel;
 pub mod tls;
+pub mod world;
 
 use std::time::{Duration, Instant};
 

@@ -25,8 +25,8 @@ impl PostgresServer {
         PostgresServer::start_with(|_| Vec::new()).await
     }
 
-    /// Starts it with further settings, as in `["ssl=on"]`. They are made for its directory, before that is given to its
-    /// user.
+    /// Starts it with further settings, as in `["ssl=on"]`. They are made for its directory, before that is given to
+    /// its user.
     pub async fn start_with(settings: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let programs = programs().expect("install PostgreSQL: Debian's package is `postgresql`");
         let directory = tempfile::tempdir().unwrap();

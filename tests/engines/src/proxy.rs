@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -14,8 +15,9 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinHandle,
+    time::{Instant, sleep_until},
 };
 
 /// What the proxy does with connections, also with those that exist.
@@ -36,25 +38,34 @@ pub enum Mode {
 /// A proxy in front of a server on loopback.
 pub struct Proxy {
     address: SocketAddr,
-    mode: watch::Sender<Mode>,
+    settings: watch::Sender<Settings>,
     accepted: Arc<AtomicUsize>,
     task: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy)]
+struct Settings {
+    mode: Mode,
+    /// Connections up to this number forward nothing.
+    silenced: usize,
+    /// How long everything is on its way, in each direction.
+    delay: Duration,
 }
 
 impl Proxy {
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (mode, watched) = watch::channel(Mode::Pass);
+        let (settings, watched) = watch::channel(Settings { mode: Mode::Pass, silenced: 0, delay: Duration::ZERO });
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                counter.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(connection(client, server, watched.clone()));
+                let number = counter.fetch_add(1, Ordering::Relaxed) + 1;
+                tokio::spawn(connection(number, client, server, watched.clone()));
             }
         });
-        Proxy { address, mode, accepted, task }
+        Proxy { address, settings, accepted, task }
     }
 
     pub fn port(&self) -> u16 {
@@ -62,7 +73,17 @@ impl Proxy {
     }
 
     pub fn set(&self, mode: Mode) {
-        self.mode.send_replace(mode);
+        self.settings.send_modify(|settings| settings.mode = mode);
+    }
+
+    /// Forgets the connections that exist, as a NAT gateway does: they stay open, and nothing is forwarded.
+    pub fn silence_existing(&self) {
+        self.settings.send_modify(|settings| settings.silenced = self.accepted());
+    }
+
+    /// Delays everything by this time in each direction.
+    pub fn delay(&self, delay: Duration) {
+        self.settings.send_modify(|settings| settings.delay = delay);
     }
 
     /// The number of connections that were accepted.
@@ -77,29 +98,49 @@ impl Drop for Proxy {
     }
 }
 
-async fn connection(client: TcpStream, server: u16, mut mode: watch::Receiver<Mode>) {
-    if *mode.borrow() == Mode::Cut {
+async fn connection(number: usize, client: TcpStream, server: u16, mut settings: watch::Receiver<Settings>) {
+    if settings.borrow().mode == Mode::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let requests = forward(from_client, to_server, mode.clone(), [Mode::Pass, Mode::RequestsOnly]);
-    let responses = forward(from_server, to_client, mode.clone(), [Mode::Pass, Mode::ResponsesOnly]);
+    let passes =
+        |settings: &Settings, one_way| number > settings.silenced && [Mode::Pass, one_way].contains(&settings.mode);
+    let requests = forward(from_client, to_server, settings.clone(), move |now| passes(now, Mode::RequestsOnly));
+    let responses = forward(from_server, to_client, settings.clone(), move |now| passes(now, Mode::ResponsesOnly));
     tokio::select! {
         () = requests => {}
         () = responses => {}
-        _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+        _ = settings.wait_for(|settings| settings.mode == Mode::Cut) => {}
     }
 }
 
-/// Copies while the mode is one of these; what arrives in another mode is lost.
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mode: watch::Receiver<Mode>, in_modes: [Mode; 2]) {
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let passes = in_modes.contains(&mode.borrow());
-        if passes && to.write_all(&buffer[..length]).await.is_err() {
-            break;
+/// Copies, with the delay of the moment; what arrives while nothing passes is lost.
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    settings: watch::Receiver<Settings>,
+    passes: impl Fn(&Settings) -> bool,
+) {
+    let (sender, mut delayed) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let read = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let now = *settings.borrow();
+            if passes(&now) && sender.send((Instant::now() + now.delay, buffer[..length].to_vec())).is_err() {
+                break;
+            }
         }
-    }
+    };
+    let write = async move {
+        while let Some((due, bytes)) = delayed.recv().await {
+            sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+    };
+    // The end of what is read is sent after all that came before it.
+    tokio::join!(read, write);
 }

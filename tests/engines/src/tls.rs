@@ -1,4 +1,4 @@
-//! Certificates of a private CA, made for one test.
+//! Servers with TLS, and the certificates of a private CA for them, made for one test.
 
 use std::{
     fs,
@@ -7,6 +7,33 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+
+use crate::{postgres_server::PostgresServer, process::free_port, redis_server::RedisServer};
+
+/// A Redis server that also listens with TLS, on the port that is returned.
+pub async fn redis(files: &Files) -> (RedisServer, u16) {
+    let port = free_port();
+    let text = |path: &Path| path.display().to_string();
+    let (ca, certificate, key) = (text(&files.ca), text(&files.certificate), text(&files.key));
+    let tls_port = port.to_string();
+    let files_of = ["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let arguments = [&["--tls-port", &tls_port, "--tls-auth-clients", "no"][..], &files_of].concat();
+    (RedisServer::start_with(&arguments).await, port)
+}
+
+/// A PostgreSQL server that also accepts TLS.
+pub async fn postgres(files: &Files) -> PostgresServer {
+    PostgresServer::start_with(|data| {
+        let copy = |path: &Path| {
+            let to = data.join(path.file_name().unwrap());
+            fs::copy(path, &to).unwrap();
+            to.display().to_string()
+        };
+        let (certificate, key) = (copy(&files.certificate), copy(&files.key));
+        ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")].to_vec()
+    })
+    .await
+}
 
 /// The files of a server at `localhost`.
 pub struct Files {

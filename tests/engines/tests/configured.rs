@@ -3,28 +3,23 @@
 #![allow(clippy::disallowed_methods, reason = "real servers, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+use std::time::Duration;
+
 use bearer_token::platform::Platform;
 use bearer_token_config::ProviderConfig;
 use bearer_token_postgres::PostgresStore;
-use bearer_token_testing::{AuthorizationServer, Client, Consent};
-use engines::{postgres_server::PostgresServer, redis_server::RedisServer};
-use tempfile::NamedTempFile;
+use bearer_token_testing::Consent;
+use engines::{postgres_server::PostgresServer, redis_server::RedisServer, world::World};
 
-const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n";
+/// A lifetime that no test sees the end of.
+const LIFETIME: Duration = Duration::from_secs(600);
 
-struct World {
-    server: AuthorizationServer,
-    keys: NamedTempFile,
-}
+/// Replicas that are configured.
+struct Replicas(World);
 
-impl World {
+impl Replicas {
     fn new() -> Self {
-        let server = AuthorizationServer::start().unwrap();
-        server.register(Client::secret("fleet", "MARKER-secret"));
-        server.register(Client::public("app"));
-        let keys = NamedTempFile::new().unwrap();
-        std::fs::write(keys.path(), KEY).unwrap();
-        World { server, keys }
+        Replicas(World::new(LIFETIME))
     }
 
     /// A replica of the program.
@@ -34,8 +29,8 @@ impl World {
              token_endpoint.url = '{}'\n\
              shared.url = '{url}'\n\
              shared.key = {{ file = '{}' }}\n",
-            self.server.token_url(),
-            self.keys.path().display()
+            self.0.server.token_url(),
+            self.0.keys.path().display()
         );
         ProviderConfig::from_toml(&text).unwrap()
     }
@@ -47,7 +42,7 @@ impl World {
         for _ in 0..3 {
             assert_eq!(replica().token().await.unwrap().secret(), first.secret());
         }
-        assert_eq!(self.server.count().token_requests, 1);
+        assert_eq!(self.0.server.count().token_requests, 1);
     }
 }
 
@@ -55,7 +50,7 @@ impl World {
 #[ignore = "needs redis-server"]
 async fn five_lines_share_a_token_on_redis() {
     let redis = RedisServer::start().await;
-    World::new().replicas_share_a_token(&format!("{}/3", redis.url())).await;
+    Replicas::new().replicas_share_a_token(&format!("{}/3", redis.url())).await;
     // The record is in the database that the URL names.
     let keyspace = redis.command::<String>(&["INFO", "keyspace"]).await.unwrap();
     assert!(keyspace.contains("db3:keys=1") && !keyspace.contains("db0"), "{keyspace}");
@@ -66,18 +61,18 @@ async fn five_lines_share_a_token_on_redis() {
 async fn five_lines_share_a_token_on_postgresql() {
     let postgres = PostgresServer::start().await;
     PostgresStore::from_url(postgres.url()).unwrap().create_table().await.unwrap();
-    World::new().replicas_share_a_token(&postgres.url()).await;
+    Replicas::new().replicas_share_a_token(&postgres.url()).await;
     assert_eq!(postgres.query("SELECT count(*) FROM bearer_token WHERE record IS NOT NULL"), "1");
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_configured_refresh_token_is_spent_once_by_all_replicas() {
-    let (world, postgres) = (World::new(), PostgresServer::start().await);
+    let (world, postgres) = (Replicas::new(), PostgresServer::start().await);
     PostgresStore::from_url(postgres.url()).unwrap().create_table().await.unwrap();
     let client = "shared.name = 'reports of alice'\nrefresh_token.shared = true\ntoken_endpoint.client.id = 'app'";
     let config = || world.config(client, &postgres.url());
-    let consent = world.server.consent(Consent::new("app", "alice")).unwrap();
+    let consent = world.0.server.consent(Consent::new("app", "alice")).unwrap();
     config().refresh_token().unwrap().replace(&Platform::system(), consent).await.unwrap();
     let replicas = [config().build().unwrap(), config().build().unwrap(), config().build().unwrap()];
     let first = replicas[0].token().await.unwrap();
@@ -88,6 +83,6 @@ async fn a_configured_refresh_token_is_spent_once_by_all_replicas() {
     for replica in replicas.iter().cycle().take(9) {
         replica.refresh_now().await.unwrap();
     }
-    let count = world.server.count();
+    let count = world.0.server.count();
     assert_eq!((count.tokens_issued, count.refresh_tokens_reused), (10, 0), "{count:?}");
 }

@@ -6,16 +6,15 @@
 use std::time::Duration;
 
 use bearer_token_redis::RedisStore;
-use bearer_token_testing::{AuthorizationServer, Client, Tokens};
 use engines::{
     fleet::Workers,
     held::{Held, OneServer},
-    job::{Job, Store},
+    job::Store,
     redis_cluster::{RedisCluster, connect},
     until,
+    world::World,
 };
 use redis::cluster_async::ClusterConnection;
-use tempfile::NamedTempFile;
 
 static CLUSTER: OneServer<RedisCluster> = OneServer::new();
 
@@ -36,21 +35,10 @@ const LIFETIME: Duration = Duration::from_secs(4);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
 async fn a_killed_node_fails_no_request() {
-    let (server, mut cluster) = (AuthorizationServer::start().unwrap(), RedisCluster::start().await);
-    server.register(Client::secret("fleet", "MARKER-secret"));
-    server.issue(Tokens::opaque().lifetime(LIFETIME));
-    let keys = NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n").unwrap();
-    let job = Job {
-        store: Store::Cluster { urls: cluster.urls() },
-        keys: keys.path().to_owned(),
-        token_url: server.token_url(),
-        api_url: server.api_url(),
-        clock_offset: 0,
-        every_ms: 100,
-    };
+    let (world, mut cluster) = (World::new(LIFETIME), RedisCluster::start().await);
+    let job = world.job(Store::Cluster { urls: cluster.urls() });
     let workers = Workers::start(10, |_| job.clone()).await;
-    let issued = || server.count().tokens_issued;
+    let issued = || world.server.count().tokens_issued;
     println!("start: {} token requests", issued());
     let next_token = async || {
         let before = issued();
@@ -65,8 +53,8 @@ async fn a_killed_node_fails_no_request() {
     println!("a node killed: {} token requests until they share again", issued() - killed);
     let report = workers.stop();
     println!("{report:?}");
-    // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends, replicas wait;
-    // these tokens are shorter than a lease.
+    // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends,
+    // replicas wait; these tokens are shorter than a lease.
     let is_wait = |error: &String| error.contains("another replica has been fetching the token for too long");
     assert!(report.refused == 0 && report.errors.iter().all(is_wait), "{report:?}");
     assert!(report.accepted > 100, "{report:?}");

@@ -1,4 +1,5 @@
-//! What the store costs a request that has no token. `cargo test -p engines --test redis_cost -- --include-ignored --nocapture`
+//! What the store costs a request that has no token.
+//! `cargo test -p engines --test redis_cost -- --include-ignored --nocapture`
 
 #![allow(clippy::disallowed_methods, reason = "real servers, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]

@@ -5,32 +5,13 @@
 
 use std::time::Duration;
 
-use bearer_token_testing::{AuthorizationServer, Client, Tokens};
-use engines::{
-    fleet::Worker,
-    job::{Job, Store},
-    monitor::Monitor,
-    redis_server::RedisServer,
-    until,
-};
-use tempfile::NamedTempFile;
+use engines::{fleet::Worker, job::Store, monitor::Monitor, redis_server::RedisServer, until, world::World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
 async fn l61_the_save_of_a_holder_that_was_stopped_is_fenced() {
-    let (redis, server) = (RedisServer::start().await, AuthorizationServer::start().unwrap());
-    server.register(Client::secret("fleet", "MARKER-secret"));
-    server.issue(Tokens::opaque().lifetime(Duration::from_secs(600)));
-    let keys = NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n").unwrap();
-    let job = Job {
-        store: Store::Redis { url: redis.url() },
-        keys: keys.path().to_owned(),
-        token_url: server.token_url(),
-        api_url: server.api_url(),
-        clock_offset: 0,
-        every_ms: 100,
-    };
+    let (redis, world) = (RedisServer::start().await, World::new(Duration::from_secs(600)));
+    let (server, job) = (&world.server, world.job(Store::Redis { url: redis.url() }));
     let limit = Duration::from_secs(30);
     let field = async |name: &str| {
         let keys: Vec<String> = redis.command(&["KEYS", "*"]).await.unwrap();

@@ -11,14 +11,14 @@ use bearer_token::{
     shared::{SealingKeys, SharedRefreshToken},
 };
 use bearer_token_postgres::PostgresStore;
-use bearer_token_testing::{AuthorizationServer, Client, Consent, Tokens};
+use bearer_token_testing::Consent;
 use engines::{
     fleet::Worker,
     job::{Job, Store},
     postgres_server::PostgresServer,
+    world::{KEY, World},
 };
 
-const KEYS: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n";
 const LEASE: u64 = 1500;
 
 /// The number of runs: `CHAOS_RUNS`, or a few.
@@ -32,21 +32,11 @@ async fn l59_a_refresh_token_is_spent_once() {
     let postgres = PostgresServer::start().await;
     let store = PostgresStore::from_url(postgres.url()).unwrap();
     store.create_table().await.unwrap();
-    let keys = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), KEYS).unwrap();
-    let server = AuthorizationServer::start().unwrap();
-    server.register(Client::public("app"));
-    server.issue(Tokens::opaque().lifetime(Duration::from_secs(60)));
-    let held = SharedRefreshToken::new(store, SealingKeys::new(KEYS), "consent");
+    let world = World::new(Duration::from_secs(60));
+    let server = &world.server;
+    let held = SharedRefreshToken::new(store, SealingKeys::new(KEY), "consent");
     let grant = RefreshToken::new(held);
-    let job = Job {
-        store: Store::Postgres { url: postgres.url(), lease_ms: LEASE },
-        keys: keys.path().to_owned(),
-        token_url: server.token_url(),
-        api_url: server.api_url(),
-        clock_offset: 0,
-        every_ms: 5,
-    };
+    let job = Job { every_ms: 5, ..world.job(Store::Postgres { url: postgres.url(), lease_ms: LEASE }) };
     let (mut kills, mut pauses) = (0, 0);
     let seed = fastrand::u64(..);
     fastrand::seed(seed);

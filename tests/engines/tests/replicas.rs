@@ -5,70 +5,32 @@
 
 use std::time::{Duration, Instant};
 
-use bearer_token_testing::{AuthorizationServer, Client, Fault, Tokens};
+use bearer_token_testing::Fault;
 use engines::{
     fleet::Workers,
     job::{Job, Store},
     proxy::{Mode, Proxy},
     redis_server::RedisServer,
     sentinel::{NAME, SentinelGroup},
+    world::World,
 };
-use tempfile::NamedTempFile;
 
 const LIFETIME: Duration = Duration::from_secs(4);
 const PROCESSES: usize = 50;
 
-struct World {
-    server: AuthorizationServer,
-    keys: NamedTempFile,
-}
-
-impl World {
-    fn new() -> Self {
-        let server = AuthorizationServer::start().unwrap();
-        server.register(Client::secret("fleet", "MARKER-secret"));
-        server.issue(Tokens::opaque().lifetime(LIFETIME));
-        let keys = NamedTempFile::new().unwrap();
-        std::fs::write(keys.path(), "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n").unwrap();
-        World { server, keys }
-    }
-
-    /// The job of a worker whose clock is off by up to an hour.
-    fn job(&self, index: usize, store: Store) -> Job {
-        let clock_offset = i64::try_from(index).unwrap() * 7200 / 49 - 3600;
-        let keys = self.keys.path().to_owned();
-        let (token_url, api_url) = (self.server.token_url(), self.server.api_url());
-        Job { store, keys, token_url, api_url, clock_offset, every_ms: 200 }
-    }
-
-    fn requests(&self) -> u64 {
-        self.server.count().token_requests
-    }
-
-    /// Runs for a time; returns the number of token requests in it.
-    async fn during(&self, what: &str, time: Duration) -> u64 {
-        let before = self.requests();
-        tokio::time::sleep(time).await;
-        let requests = self.requests() - before;
-        println!("{what}: {requests} token requests in {time:?}");
-        requests
-    }
-
-    /// Waits until another token was issued.
-    async fn next_token(&self) {
-        let before = self.server.count().tokens_issued;
-        engines::until("another token", Duration::from_secs(30), async || self.server.count().tokens_issued > before)
-            .await;
-    }
+/// The job of a worker whose clock is off by up to an hour.
+fn job(world: &World, index: usize, store: Store) -> Job {
+    let clock_offset = i64::try_from(index).unwrap() * 7200 / 49 - 3600;
+    Job { clock_offset, every_ms: 200, ..world.job(store) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
 async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
-    let (world, mut redis) = (World::new(), RedisServer::start().await);
+    let (world, mut redis) = (World::new(LIFETIME), RedisServer::start().await);
     let proxy = Proxy::start(redis.port()).await;
     let store = Store::Redis { url: format!("redis://127.0.0.1:{}", proxy.port()) };
-    let mut workers = Workers::start(PROCESSES, |index| world.job(index, store.clone())).await;
+    let mut workers = Workers::start(PROCESSES, |index| job(&world, index, store.clone())).await;
     println!("start: {} token requests", world.requests());
 
     // Ten lifetimes, each with the next token a good while after the one before.
@@ -123,7 +85,8 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
         "{} requests accepted, {} refused, {} without a token, the longest wait {:.0} ms, the first token after {:.0} ms",
         report.accepted, report.refused, report.failed, report.longest_ms, report.first_ms
     );
-    // Only the outage, which was longer than the token's life, may fail requests: no worker's first failures are others.
+    // Only the outage, which was longer than the token's life, may fail requests: no worker's first failures are
+    // others.
     assert!(report.errors.iter().all(|error| error.contains("503")), "{:?}", report.errors);
     assert!(report.accepted > 10_000, "{report:?}");
 }
@@ -131,9 +94,9 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server and redis-sentinel"]
 async fn l63_a_failover_fails_no_request() {
-    let (world, mut group) = (World::new(), SentinelGroup::start().await);
+    let (world, mut group) = (World::new(LIFETIME), SentinelGroup::start().await);
     let store = Store::Sentinel { urls: group.urls(), name: NAME.to_owned() };
-    let workers = Workers::start(20, |index| world.job(index, store.clone())).await;
+    let workers = Workers::start(20, |index| job(&world, index, store.clone())).await;
     let before = world.requests();
     group.fail_over().await;
     tokio::time::sleep(LIFETIME * 2).await;

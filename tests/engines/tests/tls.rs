@@ -8,40 +8,27 @@ use std::{path::Path, time::Duration};
 use bearer_token::store::SharedStore;
 use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
-use bearer_token_testing::{AuthorizationServer, Client, Tokens};
 use engines::{
     fleet::Worker,
-    job::{Job, Store},
-    postgres_server::PostgresServer,
-    process::free_port,
+    job::Store,
     records::{granted, key},
     redis_server::RedisServer,
-    tls::Files,
+    tls::{self, Files},
     until,
+    world::World,
 };
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 /// Starts a replica that trusts the CA, and another one. They share a token only over the store.
 async fn replicas_share_a_token(store: Store, ca: &Path) {
-    let server = AuthorizationServer::start().unwrap();
-    server.register(Client::secret("fleet", "MARKER-secret"));
-    server.issue(Tokens::opaque().lifetime(Duration::from_secs(600)));
-    let keys = NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n").unwrap();
-    let job = Job {
-        store,
-        keys: keys.path().to_owned(),
-        token_url: server.token_url(),
-        api_url: server.api_url(),
-        clock_offset: 0,
-        every_ms: 50,
-    };
+    let world = World::new(Duration::from_secs(600));
+    let job = world.job(store);
     let starts_without_a_request = async |ca: &Path| {
-        let before = server.count().token_requests;
+        let before = world.requests();
         let worker = Worker::start_in(&job, [("SSL_CERT_FILE", ca)]);
         until("the replica has a token", Duration::from_secs(30), async || worker.is_ready()).await;
         assert_eq!(worker.stop().failed, 0);
-        server.count().token_requests == before
+        world.requests() == before
     };
     // On a busy machine the first connection may take longer than the 100 ms after which a replica fetches for itself.
     let limit = Duration::from_secs(60);
@@ -54,13 +41,7 @@ async fn replicas_share_a_token(store: Store, ca: &Path) {
 async fn redis() -> (RedisServer, TempDir, Files, u16) {
     let directory = TempDir::new().unwrap();
     let files = Files::make(directory.path());
-    let port = free_port();
-    let text = |path: &Path| path.display().to_string();
-    let (ca, certificate, key) = (text(&files.ca), text(&files.certificate), text(&files.key));
-    let tls_port = port.to_string();
-    let files_of = ["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let arguments = [&["--tls-port", &tls_port, "--tls-auth-clients", "no"][..], &files_of].concat();
-    let server = RedisServer::start_with(&arguments).await;
+    let (server, port) = tls::redis(&files).await;
     (server, directory, files, port)
 }
 
@@ -90,16 +71,7 @@ async fn redis_by_tls_accepts_a_client_with_its_own_ca() {
 async fn postgresql_by_tls_is_verified_with_the_cas_of_the_system() {
     let directory = TempDir::new().unwrap();
     let files = Files::make(directory.path());
-    let server = PostgresServer::start_with(|data| {
-        let copy = |path: &Path| {
-            let to = data.join(path.file_name().unwrap());
-            std::fs::copy(path, &to).unwrap();
-            to.display().to_string()
-        };
-        let (certificate, key) = (copy(&files.certificate), copy(&files.key));
-        ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")].to_vec()
-    })
-    .await;
+    let server = tls::postgres(&files).await;
     PostgresStore::from_url(server.url()).unwrap().create_table().await.unwrap();
     server.query("CREATE ROLE replica LOGIN");
     server.query("GRANT ALL ON bearer_token TO replica");

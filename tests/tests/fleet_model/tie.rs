@@ -1,7 +1,7 @@
 //! The replica of the model against the real source: the same answers must lead to the same calls and the same end.
 //!
-//! One replica, in every state of its own token and for every reason to fetch; every sequence of answers of a store and a
-//! server, where a flight is shown at most one newer record and is kept waiting once or until it gives up.
+//! One replica, in every state of its own token and for every reason to fetch; every sequence of answers of a store and
+//! a server, where a flight is shown at most one newer record and is kept waiting once or until it gives up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -449,7 +449,8 @@ impl Pair<'_> {
                         (Answer::Saved(Saved::Fenced), Reply::Saved(RealSaved::Fenced))
                     }
                     2 => {
-                        // Also if the save took effect and its reply was lost. The next flight finds the token, or none.
+                        // Also if the save took effect and its reply was lost. The next flight finds the token, or
+                        // none.
                         self.tell("save down");
                         (Answer::Down, Reply::Down)
                     }

@@ -99,7 +99,7 @@ fn every_event_has_a_paragraph_and_every_message_is_told() {
             message.split('\u{1}').enumerate().map(|(n, part)| if n == 0 { part } else { part.trim_start() }).collect();
         assert!(flat.contains(&format!("`{message}`")), "{message}");
     }
-    let (_, warnings) = events.split_once("pub fn warning(&self)").unwrap();
+    let (_, warnings) = events.split_once("\nwarnings! {\n").unwrap();
     for warning in literals(warnings.split_once("\n}").unwrap().0, |_| true) {
         assert!(flat.contains(&format!("warning `{warning}`")), "{warning}");
     }
@@ -107,8 +107,8 @@ fn every_event_has_a_paragraph_and_every_message_is_told() {
 
 #[test]
 fn every_word_of_a_label_is_told() {
-    let (text, events) = (chapter("observability"), source("observe/event.rs"));
-    let (_, words) = events.split_once("words! {\n").unwrap();
+    let (text, outcomes) = (chapter("observability"), source("observe/outcome.rs"));
+    let (_, words) = outcomes.split_once("words! {\n").unwrap();
     let sources = [words.split_once("\n}").unwrap().0.to_owned(), source("token/rejection.rs"), reasons()];
     let words: BTreeSet<_> = sources
         .iter()

@@ -5,7 +5,6 @@
 //! tests run themselves again in another process, which trusts the server of the first.
 
 use std::{
-    convert::Infallible,
     fs,
     process::Command,
     sync::{
@@ -20,62 +19,34 @@ use bearer_token::{
     transport::HttpTransport,
 };
 use bearer_token_config::{KeyedConfig, ProviderConfig};
-use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
-use tokio::{net::TcpListener, runtime::Builder, task::JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tests::tls::{Ca, Clients, serve};
+use tokio::{runtime::Builder, task::JoinSet};
 
 const TENANTS: usize = 100;
 const URL: &str = "BEARER_TOKEN_TEST_URL";
 
-/// A token endpoint behind TLS, the PEM of its CA, and the number of its connections. It ends with the runtime.
-async fn server() -> (String, String, Arc<AtomicUsize>) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://localhost:{}/token", listener.local_addr().unwrap().port());
+/// A token endpoint behind TLS, the PEM of its CA, and the number of its connections. It ends with the tasks.
+async fn server() -> (String, String, Arc<AtomicUsize>, JoinSet<()>) {
+    let ca = Ca::new("private");
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
-    #[allow(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
-    tokio::spawn(async move {
-        let mut tasks = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            count.fetch_add(1, SeqCst);
-            let acceptor = acceptor.clone();
-            tasks.spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let service = service_fn(async |request: http::Request<Incoming>| {
-                    let _ = request.into_body().collect().await;
-                    let token =
-                        Full::<Bytes>::from(r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#);
-                    Ok::<_, Infallible>(Response::new(token))
-                });
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    (url, ca.pem(), connections)
+    let connected = move || {
+        count.fetch_add(1, SeqCst);
+    };
+    let (port, tasks) = serve(ca.acceptor(&ca.server("localhost"), Clients::Anybody), connected, async |request, _| {
+        drop(request.into_body().collect().await);
+        Response::new(Full::from(r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#))
+    })
+    .await;
+    (format!("https://localhost:{port}/token"), ca.pem(), connections, tasks)
 }
 
 /// Runs the current test again, as a process that trusts a server of this one. Returns the number of connections.
 fn in_a_child() -> usize {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (url, ca, connections) = runtime.block_on(server());
+    let (url, ca, connections, _tasks) = runtime.block_on(server());
     let directory = tempfile::tempdir().unwrap();
     // As many CAs as a usual system has, and the server's.
     let system = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
@@ -138,7 +109,7 @@ fn a_transport_of_its_own_has_its_own_connection() {
 /// The connections that tenants of a configuration make, each with its first token. The CAs are those of the group that
 /// the tenant is in.
 async fn connections_of(settings: &str, groups: &[&str]) -> usize {
-    let (url, ca, connections) = server().await;
+    let (url, ca, connections, _tasks) = server().await;
     let config = format!(
         "allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n\
          client = {{ id = {{ variable = \"tenant\" }}, secret = \"a secret of the test's own\" }}\n{settings}"

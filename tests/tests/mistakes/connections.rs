@@ -8,11 +8,12 @@ use bearer_token::{
     transport::{HttpTransport, HttpTransportBuilder},
 };
 use bearer_token_testing::AuthorizationServer;
+use tests::tls::Ca;
 
 use crate::{
     events::events,
     row::{Row, Told},
-    tls::Ca,
+    tls::refused,
     world::run,
 };
 
@@ -59,7 +60,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "24",
             "a private CA",
-            told(&ca.serve("127.0.0.1", 2100), direct().only_ca(other.pem())),
+            told(&refused(&ca, "127.0.0.1", 2100), direct().only_ca(other.pem())),
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
             ["`ca`", "SSL_CERT_FILE"],
@@ -67,7 +68,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "24 again",
             "a private CA that was made again with the same name",
-            told(&ca.serve("127.0.0.1", 2100), direct().only_ca(again.pem())),
+            told(&refused(&ca, "127.0.0.1", 2100), direct().only_ca(again.pem())),
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
             ["`ca`", "SSL_CERT_FILE"],
@@ -75,7 +76,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "25",
             "a server certificate that has expired",
-            told(&ca.serve("127.0.0.1", 2021), trusting()),
+            told(&refused(&ca, "127.0.0.1", 2021), trusting()),
             ["https://127.0.0.1", "certificate expired", "ago"],
             [],
             ["renew it"],
@@ -83,7 +84,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "25 name",
             "a server certificate for another host",
-            told(&ca.serve("as.example.com", 2100), trusting()),
+            told(&refused(&ca, "as.example.com", 2100), trusting()),
             ["certificate is for another host name"],
             ["that the certificate covers"],
             ["use a host name in the URL"],

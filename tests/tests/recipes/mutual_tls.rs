@@ -1,7 +1,6 @@
 //! The recipe of UK Open Banking, through the configuration's own transport to TLS servers on loopback.
 
 use std::{
-    convert::Infallible,
     fs,
     sync::{Arc, Mutex},
 };
@@ -11,44 +10,19 @@ use bearer_token_config::ProviderConfig;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    date_time_ymd,
-};
-use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, pki_types::CertificateDer, server::WebPkiClientVerifier};
+use hyper::body::Incoming;
+use rcgen::Certificate;
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tests::tls::{Ca, Clients, Issued, serve};
+use tokio::task::JoinSet;
 
 use crate::{
     decoded,
     expected::{Expected, directory},
     signature::Keys,
 };
-
-/// A certificate authority, of servers and of clients.
-struct Ca(CertifiedIssuer<'static, KeyPair>);
-
-impl Ca {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "Directory");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2120, 1, 1));
-        Ca(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> (Certificate, KeyPair) {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2120, 1, 1));
-        params.extended_key_usages = vec![usage];
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.0).unwrap(), key)
-    }
-}
 
 /// A request with the client's certificate, if there was one.
 struct Seen {
@@ -66,41 +40,18 @@ struct Server {
 
 impl Server {
     /// Starts it on a port of `localhost`. With mutual TLS, it refuses clients without a certificate of the CA.
-    async fn start(ca: &Ca, is_mutual: bool) -> Self {
-        let (certificate, key) = ca.issue("localhost", ExtendedKeyUsagePurpose::ServerAuth);
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let config = config.with_safe_default_protocol_versions().unwrap();
-        let config = if is_mutual {
-            let mut roots = RootCertStore::empty();
-            roots.add(ca.0.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-            config.with_client_cert_verifier(verifier)
-        } else {
-            config.with_no_client_auth()
-        };
-        let key = key.serialize_der().try_into().unwrap();
-        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let metadata = json!({ "issuer": origin, "token_endpoint": format!("{origin}/token") });
-        let (metadata, seen) = (Arc::new(Mutex::new(metadata)), Arc::new(Mutex::new(Vec::new())));
-        let mut tasks = JoinSet::new();
-        let for_task = (Arc::clone(&metadata), Arc::clone(&seen));
-        tasks.spawn(async move {
-            let (metadata, seen) = for_task;
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, metadata, seen) = (acceptor.clone(), Arc::clone(&metadata), Arc::clone(&seen));
-                connections.spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let client = stream.get_ref().1.peer_certificates().map(|chain| chain[0].clone().into_owned());
-                    let service = service_fn(|request| respond(request, client.clone(), &metadata, &seen));
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
+    async fn start(ca: &Ca, clients: Clients) -> Self {
+        let (metadata, seen) = (Arc::new(Mutex::new(Value::Null)), Arc::new(Mutex::new(Vec::new())));
+        let (to_tell, to_see) = (Arc::clone(&metadata), Arc::clone(&seen));
+        let acceptor = ca.acceptor(&ca.server("localhost"), clients);
+        let (port, tasks) = serve(
+            acceptor,
+            || (),
+            move |request, client| respond(request, client, Arc::clone(&to_tell), Arc::clone(&to_see)),
+        )
+        .await;
+        let origin = format!("https://localhost:{port}");
+        *metadata.lock().unwrap() = json!({ "issuer": origin, "token_endpoint": format!("{origin}/token") });
         Server { origin, metadata, seen, _tasks: tasks }
     }
 
@@ -115,9 +66,9 @@ impl Server {
 async fn respond(
     request: Request<Incoming>,
     client: Option<CertificateDer<'static>>,
-    metadata: &Mutex<Value>,
-    seen: &Mutex<Vec<Seen>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    metadata: Arc<Mutex<Value>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, body.collect().await.unwrap().to_bytes());
     let body = match request.method().as_str() {
@@ -126,7 +77,7 @@ async fn respond(
     };
     seen.lock().unwrap().push(Seen { client, request });
     let response = Response::builder().header("content-type", "application/json");
-    Ok(response.body(body.to_string().into()).unwrap())
+    response.body(body.to_string().into()).unwrap()
 }
 
 /// The form of a token request, with the header and the claims of its assertion.
@@ -142,10 +93,10 @@ struct Client {
 
 impl Client {
     fn new(ca: &Ca) -> Self {
-        let (certificate, key) = ca.issue("bank-client", ExtendedKeyUsagePurpose::ClientAuth);
+        let Issued { certificate, key } = ca.client("bank-client");
         let files = tempfile::tempdir().unwrap();
         for (name, pem) in
-            [("ca.pem", ca.0.pem()), ("certificate.pem", certificate.pem()), ("key.pem", key.serialize_pem())]
+            [("ca.pem", ca.pem()), ("certificate.pem", certificate.pem()), ("key.pem", key.serialize_pem())]
         {
             fs::write(files.path().join(name), pem).unwrap();
         }
@@ -185,8 +136,8 @@ fn assert_is_by_the_recipe(form: &Value, issuer: &Server) {
 
 #[tokio::test]
 async fn the_recipe_presents_its_certificate_in_each_handshake() {
-    let ca = Ca::new();
-    let (bank, client) = (Server::start(&ca, true).await, Client::new(&ca));
+    let ca = Ca::new("Directory");
+    let (bank, client) = (Server::start(&ca, Clients::WithCertificate).await, Client::new(&ca));
     let token = client.token(&bank, str::to_owned).await.unwrap();
     assert_eq!(token.secret(), "token-of-the-bank");
     let requests = bank.token_requests(&client.certificate);
@@ -198,8 +149,8 @@ async fn the_recipe_presents_its_certificate_in_each_handshake() {
 
 #[tokio::test]
 async fn a_client_without_a_certificate_is_told_what_the_server_wants() {
-    let ca = Ca::new();
-    let (bank, client) = (Server::start(&ca, true).await, Client::new(&ca));
+    let ca = Ca::new("Directory");
+    let (bank, client) = (Server::start(&ca, Clients::WithCertificate).await, Client::new(&ca));
     let path = |name: &str| client.files.path().join(name).display().to_string();
     let only_the_ca = |recipe: &str| {
         let lines = recipe.lines().map(|line| match line.starts_with("tls = ") {
@@ -216,8 +167,12 @@ async fn a_client_without_a_certificate_is_told_what_the_server_wants() {
 
 #[tokio::test]
 async fn the_alias_for_mutual_tls_is_used_when_it_is_turned_on() {
-    let ca = Ca::new();
-    let (bank, mutual, client) = (Server::start(&ca, false).await, Server::start(&ca, true).await, Client::new(&ca));
+    let ca = Ca::new("Directory");
+    let (bank, mutual, client) = (
+        Server::start(&ca, Clients::Anybody).await,
+        Server::start(&ca, Clients::WithCertificate).await,
+        Client::new(&ca),
+    );
     let alias = json!({ "token_endpoint": format!("{}/token", mutual.origin) });
     bank.metadata.lock().unwrap()["mtls_endpoint_aliases"] = alias;
 
@@ -237,8 +192,8 @@ async fn the_alias_for_mutual_tls_is_used_when_it_is_turned_on() {
 
 #[tokio::test]
 async fn a_server_without_an_alias_is_asked_at_its_usual_endpoint() {
-    let ca = Ca::new();
-    let (bank, client) = (Server::start(&ca, true).await, Client::new(&ca));
+    let ca = Ca::new("Directory");
+    let (bank, client) = (Server::start(&ca, Clients::WithCertificate).await, Client::new(&ca));
     client.token(&bank, with_alias).await.unwrap();
     assert!(matches!(bank.token_requests(&client.certificate).as_slice(), [(true, _)]));
 }

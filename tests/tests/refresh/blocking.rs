@@ -49,7 +49,7 @@ fn reqwests_blocking_client_works_with_a_small_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let platform = Platform::system().with_spawn(runtime.handle().clone());
     let provider = builder(&server).platform(platform).build().unwrap();
-    let client = blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let status = || {
         let request = client.get(server.api_url()).build().unwrap();
         send(&provider, &client, request).unwrap().status().as_u16()

@@ -157,7 +157,7 @@ async fn a_service_account_replaces_an_ended_consent() {
     let provider = bench.build(TokenProvider::builder(bench.source(bench.grant()).or_else(service)));
     let who = async || {
         let bearer = provider.refresh_now().await.unwrap();
-        let request = reqwest::Client::new().get(bench.server.api_url());
+        let request = reqwest::Client::builder().no_proxy().build().unwrap().get(bench.server.api_url());
         let reply = request.header("authorization", bearer.header_value()).send().await.unwrap();
         let echo: serde_json::Value = serde_json::from_slice(&reply.bytes().await.unwrap()).unwrap();
         echo["subject"].as_str().unwrap().to_owned()

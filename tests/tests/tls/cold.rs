@@ -19,8 +19,9 @@ use bearer_token::{
 };
 use rcgen::KeyPair;
 use rustix::time::{ClockId, clock_gettime};
+use tests::tls::Ca;
 
-use crate::server::{Ca, Flaw, Server};
+use crate::server::{Flaw, Server};
 
 /// What a poll may take. Without optimization, a handshake takes some milliseconds.
 const LONGEST_POLL: Duration =
@@ -81,8 +82,8 @@ fn first_fetch_of_a_process() {
         };
         let endpoint = TokenEndpoint::builder(format!("{url}/token"), ClientCredentials::new()).client_auth(auth);
         let provider = TokenProvider::builder(endpoint.build().unwrap()).allow_origin(&url).build().unwrap();
-        // Between two turns of this task, all others that are ready are polled once, hyper's among them. Processor time,
-        // because other threads may preempt this one.
+        // Between two turns of this task, all others that are ready are polled once, hyper's among them. Processor
+        // time, because other threads may preempt this one.
         let mut token = tokio::spawn(async move { provider.token().await });
         let (mut longest, mut last) = (Duration::ZERO, worked());
         while !token.is_finished() {

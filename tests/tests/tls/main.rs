@@ -1,5 +1,5 @@
-//! Both ends over TLS, with a private CA: the token endpoint and the API, each with and without client certificates, and
-//! each with a mistake, through tower with hyper-rustls and through reqwest.
+//! Both ends over TLS, with a private CA: the token endpoint and the API, each with and without client certificates,
+//! and each with a mistake, through tower with hyper-rustls and through reqwest.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use bearer_token::{
@@ -8,10 +8,11 @@ use bearer_token::{
     transport::{HttpTransport, service},
 };
 use reqwest_bearer::ClientTransport;
+use tests::tls::Ca;
 
 use self::{
     clients::{Trust, hyper_client, reqwest_client},
-    server::{Ca, Flaw, Identity, Server},
+    server::{Flaw, Identity, Server, identity},
 };
 
 mod clients;
@@ -78,7 +79,7 @@ async fn a_private_ca_and_client_certificates_work_at_both_ends() {
     for is_mutual in [false, true] {
         let (authorization, api) =
             (Server::start(&ca, Flaw::None, is_mutual).await, Server::start(&ca, Flaw::None, is_mutual).await);
-        let trust = Trust { ca: ca.pem(), identity: is_mutual.then(|| ca.identity("client")) };
+        let trust = Trust { ca: ca.pem(), identity: is_mutual.then(|| identity(&ca, "client")) };
         for (transport, client) in
             TRANSPORTS.into_iter().flat_map(|transport| CLIENTS.map(|client| (transport, client)))
         {

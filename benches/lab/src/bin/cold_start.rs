@@ -1,5 +1,6 @@
-//! The first request of a process: `cold_start NAME URL` prints the milliseconds from the start of the program to the end of
-//! a request with a token from that endpoint, and the longest stretch for which a worker of the runtime was busy.
+//! The first request of a process: `cold_start NAME URL` prints the milliseconds from the start of the program to the
+//! end of a request with a token from that endpoint, and the longest stretch for which a worker of the runtime was
+//! busy.
 
 use std::{
     cell::Cell,

@@ -1,5 +1,5 @@
-//! The memory of one contender: `memory NAME URL HANGING_URL` prints the bytes of each of many providers with a token, and of
-//! each of many requests that wait for one.
+//! The memory of one contender: `memory NAME URL HANGING_URL` prints the bytes of each of many providers with a token,
+//! and of each of many requests that wait for one.
 
 use std::{
     alloc::System,

@@ -1,5 +1,5 @@
-//! Many tenants of one authorization server over TLS: `tenants URL COUNT` prints the bytes that each tenant with a token has,
-//! the milliseconds that its first token took, and those of as many requests by the bare transport.
+//! Many tenants of one authorization server over TLS: `tenants URL COUNT` prints the bytes that each tenant with a
+//! token has, the milliseconds that its first token took, and those of as many requests by the bare transport.
 
 use std::{alloc::System, time::Instant};
 

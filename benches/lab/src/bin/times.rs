@@ -1,5 +1,5 @@
-//! Lets contenders take turns: `times SET BYTES ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones, with
-//! tokens of that length.
+//! Lets contenders take turns: `times SET BYTES ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones,
+//! with tokens of that length.
 
 use lab::{
     contenders,

@@ -49,7 +49,7 @@ async fn request_and_jwt_are_shown_and_not_sent() {
     assert_eq!(assertion.split('.').count(), 3, "{assertion}");
     // A JWT needs no percent-encoding.
     let form = format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={assertion}");
-    let request = reqwest::Client::new().post(server.token_url()).body(form);
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(server.token_url()).body(form);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
     let reply = request.send().await.unwrap();
     assert_eq!(reply.status(), 200);

@@ -17,6 +17,7 @@ mod login;
 mod mistakes;
 mod output;
 mod samples;
+mod shared;
 
 /// The output and exit status of the command.
 struct Ended {

@@ -42,8 +42,8 @@ pub(super) struct ClientFields {
     id: Option<ValueField>,
     /// The client's secret. One in a file or of a source is read again.
     secret: Option<SecretField>,
-    /// An assertion that is made elsewhere, as for workload identities: from a file that another program keeps fresh, or
-    /// from a source. It is read again for each request.
+    /// An assertion that is made elsewhere, as for workload identities: from a file that another program keeps fresh,
+    /// or from a source. It is read again for each request.
     assertion: Option<ValueField>,
     /// What the assertion is. Default: a JWT (RFC 7523 section 2.2); for a JWT-SVID,
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`.

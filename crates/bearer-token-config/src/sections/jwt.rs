@@ -92,10 +92,11 @@ pub(crate) struct JwtFields {
     computed: BTreeMap<String, ComputedField>,
     /// Members of the header that are computed for each JWT, such as `"x5t#S256" = "{certificate.sha256:base64url}"`.
     computed_headers: BTreeMap<String, ComputedField>,
-    /// Further members of the JOSE header. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a value.
+    /// Further members of the JOSE header. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a
+    /// value.
     headers: Map<String, Value>,
-    /// Further claims. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a value. Other tables are
-    /// used as they are.
+    /// Further claims. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a value. Other tables
+    /// are used as they are.
     claims: Map<String, Value>,
 }
 

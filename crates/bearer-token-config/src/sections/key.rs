@@ -148,7 +148,8 @@ impl KeyFields<'_> {
     }
 }
 
-/// A key to check the rest of a configuration with, if its own cannot be used. It has a public key, if the algorithm does.
+/// A key to check the rest of a configuration with, if its own cannot be used. It has a public key, if the algorithm
+/// does.
 pub(super) fn stand_in(algorithm: Option<Algorithm>) -> Option<SigningKey> {
     match algorithm.filter(|algorithm| algorithm.is_hmac()) {
         Some(algorithm) => SigningKey::hmac(algorithm, [0; 64]).ok(),

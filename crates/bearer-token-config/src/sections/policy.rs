@@ -43,7 +43,8 @@ pub(crate) struct PolicyFields {
     /// A token is refreshed in the background this long before it expires, or a fifth of its lifetime if that is less.
     /// Default: 900.
     refresh_ahead_seconds: Option<Seconds>,
-    /// Whether each token is refreshed a random time earlier, so that the requests of a fleet spread out. Default: true.
+    /// Whether each token is refreshed a random time earlier, so that the requests of a fleet spread out. Default:
+    /// true.
     jitter: Option<bool>,
     /// How long a fetch may take while callers wait for it. Default: 10.
     fetch_timeout_seconds: Option<Seconds>,

@@ -28,10 +28,11 @@ pub(crate) struct RefreshFields {
     reusable: bool,
     /// Keep the previous refresh token, and retry with it if its successor is refused before it ever worked.
     retry_previous: bool,
-    /// Keep the refresh token in the store of `shared`, under `shared.name`, in place of `file`. Then any number of hosts
-    /// use it, and it is spent once.
+    /// Keep the refresh token in the store of `shared`, under `shared.name`, in place of `file`. Then any number of
+    /// hosts use it, and it is spent once.
     shared: bool,
-    /// With `shared`: the server accepts a used refresh token again within this time, for clients that lost the response.
+    /// With `shared`: the server accepts a used refresh token again within this time, for clients that lost the
+    /// response.
     reusable_within: Option<Seconds>,
     /// With `shared`: send a refresh token again if its response has been missing for this time. If the server had used
     /// it up, the consent ends.

@@ -68,8 +68,8 @@ pub(crate) struct EndpointFields {
     /// The issuer of the authorization server. Without a `url`, it leads to the server's metadata (RFC 8414, OpenID
     /// Connect Discovery). It is the audience of assertions that identify the client. It is read once.
     issuer: Option<ValueField>,
-    /// With an `issuer` and no `url`: use the token endpoint for clients with a TLS certificate, if the server's metadata has
-    /// one (`mtls_endpoint_aliases`, RFC 8705 section 5).
+    /// With an `issuer` and no `url`: use the token endpoint for clients with a TLS certificate, if the server's
+    /// metadata has one (`mtls_endpoint_aliases`, RFC 8705 section 5).
     use_mtls_alias: bool,
     /// The `grant_type` to send in place of the grant's own. `""` sends none.
     grant_type: Option<Text>,

@@ -29,7 +29,8 @@ pub(crate) struct ExchangeFields {
     actor_token: Option<SecretField>,
     /// Its type: one of the words for `subject_token_type`, or any URI.
     actor_token_type: Option<Text>,
-    /// The type of the token to issue: one of the words for `subject_token_type`, or any URI. Default: the server decides.
+    /// The type of the token to issue: one of the words for `subject_token_type`, or any URI. Default: the server
+    /// decides.
     requested_token_type: Option<Text>,
 }
 

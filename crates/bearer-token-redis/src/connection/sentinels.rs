@@ -37,8 +37,8 @@ impl Sentinels {
 
     /// The master that the first sentinel names, if the server confirms that it is one.
     ///
-    /// All sentinels are asked at once: the host that failed may be that of a sentinel too. Each time they are asked over
-    /// new connections, because a connection belongs to the runtime that made it.
+    /// All sentinels are asked at once: the host that failed may be that of a sentinel too. Each time they are asked
+    /// over new connections, because a connection belongs to the runtime that made it.
     pub(super) async fn master(&self) -> RedisResult<Client> {
         let ask = |sentinel: &ConnectionInfo| {
             let client = self.client(vec![sentinel.clone()]);

@@ -14,7 +14,7 @@ async fn the_api_echoes_the_request() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let token = token(&server).await;
-    let echo: Value = reqwest::Client::new()
+    let echo: Value = crate::http()
         .put(format!("{}/orders/7?full=1", server.api_url()))
         .bearer_auth(&token)
         .json(&json!({ "n": [1] }))
@@ -38,7 +38,7 @@ async fn the_api_echoes_the_request() {
 #[tokio::test]
 async fn l30_missing_and_invalid_tokens_are_challenged_differently() {
     let server = AuthorizationServer::start().unwrap();
-    let http = reqwest::Client::new();
+    let http = crate::http();
     let missing = http.get(server.api_url()).send().await.unwrap();
     assert_eq!((missing.status().as_u16(), challenge(&missing)), (401, r#"Bearer realm="api""#));
     let other = http.get(server.api_url()).basic_auth("a", Some("b")).send().await.unwrap();

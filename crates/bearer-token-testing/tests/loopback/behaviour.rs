@@ -24,7 +24,7 @@ async fn request(http: &Http, server: &AuthorizationServer) -> reqwest::Result<R
 #[tokio::test]
 async fn made_responses_are_sent_and_the_queue_is_first() {
     let server = start();
-    let http = Http::builder().redirect(Policy::none()).build().unwrap();
+    let http = Http::builder().no_proxy().redirect(Policy::none()).build().unwrap();
     server.token_endpoint().always(Fault::status(500));
     server.token_endpoint().next(Fault::oauth_error(503, "invalid_client").header("retry-after", "7"));
     server.token_endpoint().next(Fault::html());
@@ -57,7 +57,7 @@ async fn made_responses_are_sent_and_the_queue_is_first() {
 
 #[tokio::test]
 async fn connections_break_before_and_within_a_response() {
-    for http in [Http::new(), Http::builder().http2_prior_knowledge().build().unwrap()] {
+    for http in [crate::http(), Http::builder().no_proxy().http2_prior_knowledge().build().unwrap()] {
         let server = start();
         server.token_endpoint().next(Fault::disconnect());
         assert!(request(&http, &server).await.is_err());
@@ -76,7 +76,7 @@ async fn connections_break_before_and_within_a_response() {
 
 #[tokio::test]
 async fn a_hanging_request_delays_no_other_and_is_counted() {
-    for http in [Http::new(), Http::builder().http2_prior_knowledge().build().unwrap()] {
+    for http in [crate::http(), Http::builder().no_proxy().http2_prior_knowledge().build().unwrap()] {
         let server = start();
         server.token_endpoint().next(Fault::hang());
         let hanging = JoinSet::from_iter([{
@@ -98,7 +98,7 @@ async fn a_hanging_request_delays_no_other_and_is_counted() {
 async fn a_stalled_response_begins_and_never_ends() {
     let server = start();
     server.token_endpoint().next(Fault::stall());
-    let mut response = request(&Http::new(), &server).await.unwrap();
+    let mut response = request(&crate::http(), &server).await.unwrap();
     let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
     let half = response.chunk().await.unwrap().unwrap();
     assert!(half.len() < length && half.starts_with(b"{\"access_token"));
@@ -137,7 +137,7 @@ async fn a_gate_holds_token_requests_but_not_the_api() {
     let server = start();
     let token = token(&server).await;
     let gate = server.token_endpoint().hold();
-    let http = Arc::new(Http::new());
+    let http = Arc::new(crate::http());
     let mut asking = JoinSet::new();
     for _ in 0..1_000 {
         let (server, http) = (server.clone(), Arc::clone(&http));

@@ -9,7 +9,7 @@ const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 async fn basic(server: &AuthorizationServer, credentials: &str, form: &[(&str, &str)]) -> (u16, Value, bool) {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let response = reqwest::Client::new()
+    let response = crate::http()
         .post(server.token_url())
         .header("authorization", format!("Basic {}", STANDARD.encode(credentials)))
         .form(form)
@@ -128,7 +128,7 @@ async fn wrong_token_requests_get_the_specified_error_code() {
 async fn other_methods_and_content_types_are_refused() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
-    let http = reqwest::Client::new();
+    let http = crate::http();
     let response = http.get(server.token_url()).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST"));
     let response = http.post(server.token_url()).json(&json!({ "grant_type": "client_credentials" })).send().await;
@@ -149,7 +149,7 @@ async fn l36_token_requests_with_a_bearer_token_are_refused() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let form = [GRANT, ("client_id", "public")];
-    let request = reqwest::Client::new().post(server.token_url()).bearer_auth("misplaced").form(&form);
+    let request = crate::http().post(server.token_url()).bearer_auth("misplaced").form(&form);
     assert_eq!(request.send().await.unwrap().status(), 401);
 }
 

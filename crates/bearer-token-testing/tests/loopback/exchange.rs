@@ -80,7 +80,7 @@ async fn an_exchange_that_lacks_something_is_refused() {
 async fn other_forms_of_requests_are_accepted_on_demand() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::secret("reports", "a secret"));
-    let http = reqwest::Client::new();
+    let http = crate::http();
     let send = async || {
         let url = server.token_url();
         let body = json!({ "client_id": "reports", "client_secret": "a secret", "audience": ["a", "b"] });

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bearer_token_testing::{AuthorizationServer, Client, Issuer, TestKey};
-use reqwest::Client as Http;
 
 use crate::{JWT_BEARER, call, post, token};
 
@@ -77,7 +76,7 @@ async fn hostile_parameters_and_tokens_are_refused_without_a_panic() {
         }
     }
     for credentials in ["Basic", "Basic ", "Basic ====", "Basic /w==", "basic Og==", "Digest x", "Bearer "] {
-        let request = Http::new().post(server.token_url()).header("authorization", credentials);
+        let request = crate::http().post(server.token_url()).header("authorization", credentials);
         let response = request.form(&[("grant_type", "client_credentials")]).send().await.unwrap();
         assert_eq!(response.status(), 401, "{credentials}");
     }
@@ -89,12 +88,12 @@ async fn large_bodies_and_other_paths_are_refused() {
     let server = start();
     let large = vec![b'a'; 1024 * 1024 + 1];
     for url in [server.token_url(), server.api_url()] {
-        let response = Http::new().post(url).body(large.clone()).send().await;
+        let response = crate::http().post(url).body(large.clone()).send().await;
         // The server may respond before the client has sent everything, and then close the connection.
         assert!(response.is_err() || response.is_ok_and(|response| response.status() == 413));
     }
     for path in ["/", "/token/", "/tokens", "/apis", "/api2/x"] {
-        let response = Http::new().get(format!("{}{path}", server.issuer())).send().await.unwrap();
+        let response = crate::http().get(format!("{}{path}", server.issuer())).send().await.unwrap();
         assert_eq!(response.status(), 404, "{path}");
     }
     let counts = server.count();

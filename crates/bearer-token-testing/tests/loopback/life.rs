@@ -3,7 +3,6 @@
 use std::net::TcpStream;
 
 use bearer_token_testing::{Algorithm, AuthorizationServer, Client, Fault, Issuer, TestKey, TestSecret, VerifyingKey};
-use reqwest::Client as Http;
 
 use crate::{call, post, token};
 
@@ -34,7 +33,7 @@ async fn it_stops_with_its_last_handle_and_frees_the_port() {
     // A hanging request does not keep the server alive.
     clone.token_endpoint().next(Fault::hang());
     let hanging = tokio::task::JoinSet::from_iter([{
-        let (http, url) = (Http::new(), clone.token_url());
+        let (http, url) = (crate::http(), clone.token_url());
         async move { http.post(url).send().await.is_err() }
     }]);
     clone.wait_for_token_requests(2).await;
@@ -57,7 +56,7 @@ async fn it_stops_with_its_last_handle_and_frees_the_port() {
 async fn l44_closed_connections_are_replaced_by_new_ones() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
-    let http = Http::new();
+    let http = crate::http();
     let ask = async || {
         let form = [("grant_type", "client_credentials"), ("client_id", "public")];
         http.post(server.token_url()).form(&form).send().await.map(|response| response.status().as_u16())

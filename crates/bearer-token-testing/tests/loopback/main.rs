@@ -18,8 +18,13 @@ use serde_json::{Value, json};
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 pub(crate) const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// A client that an `HTTP_PROXY` of the machine does not concern.
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 pub(crate) async fn post(server: &AuthorizationServer, form: &[(&str, &str)]) -> (StatusCode, Value) {
-    let response = reqwest::Client::new().post(server.token_url()).form(form).send().await.unwrap();
+    let response = http().post(server.token_url()).form(form).send().await.unwrap();
     (response.status(), response.json().await.unwrap())
 }
 
@@ -31,7 +36,7 @@ pub(crate) async fn token(server: &AuthorizationServer) -> String {
 }
 
 pub(crate) async fn call(server: &AuthorizationServer, token: &str) -> Response {
-    reqwest::Client::new().get(server.api_url()).bearer_auth(token).send().await.unwrap()
+    http().get(server.api_url()).bearer_auth(token).send().await.unwrap()
 }
 
 #[allow(clippy::disallowed_methods, reason = "what a client of the world outside does")]

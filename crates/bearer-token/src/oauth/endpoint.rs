@@ -67,7 +67,8 @@ use self::{location::Location, scope::not_granted};
 /// # The request
 ///
 /// A POST with a form body, `Accept: application/json` and `Accept-Encoding: identity`. It uses `https`, or `http` to
-/// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept.
+/// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is
+/// kept.
 ///
 /// Some servers expect another request. These settings are independent of each other:
 ///
@@ -104,13 +105,13 @@ use self::{location::Location, scope::not_granted};
 ///
 /// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in four cases:
 ///
-/// - The connection breaks before the response is complete, for example because the server closed a pooled one. There is
-///   one such retry, and only for a [repeatable](Grant::is_repeatable) grant.
+/// - The connection breaks before the response is complete, for example because the server closed a pooled one. There
+///   is one such retry, and only for a [repeatable](Grant::is_repeatable) grant.
 /// - The server refuses, and the grant has [another credential](Grant::should_retry) to try. There are up to three such
 ///   retries.
 /// - The server refuses an assertion, and [the clock](#the-clock) is off. There is one such retry.
-/// - The server wants a nonce in the proof that the transport adds (RFC 9449 section 8), and its response has one. There is
-///   one such retry.
+/// - The server wants a nonce in the proof that the transport adds (RFC 9449 section 8), and its response has one.
+///   There is one such retry.
 ///
 /// In all other cases the first response is final, whatever its status. The provider decides when the next fetch may
 /// start.
@@ -130,15 +131,15 @@ use self::{location::Location, scope::not_granted};
 /// # The response
 ///
 /// A [format](TokenEndpointBuilder::response) says where it has the token, or a
-/// [function](TokenEndpointBuilder::response_with) reads it. It is JSON, whatever its content type is, unless the format
-/// says that the whole body is the token. A field that is not needed may hold anything: bytes that are not
+/// [function](TokenEndpointBuilder::response_with) reads it. It is JSON, whatever its content type is, unless the
+/// format says that the whole body is the token. A field that is not needed may hold anything: bytes that are not
 /// UTF-8, raw control characters, numbers of any size. An `error` beside a token is ignored if it is empty (`""`, `0`,
-/// `false`, `null`, `[]`, `{}`). Spaces around the `token_type` are ignored too. If the `token_type` is missing, it counts
-/// as `Bearer`. RFC 6749 requires it, but several servers leave it out, and any other type needs a proof from the client
-/// that was never sent.
+/// `false`, `null`, `[]`, `{}`). Spaces around the `token_type` are ignored too. If the `token_type` is missing, it
+/// counts as `Bearer`. RFC 6749 requires it, but several servers leave it out, and any other type needs a proof from
+/// the client that was never sent.
 ///
-/// Redirects are not followed, compression is not decoded, and at most [1 MiB](crate::transport::RESPONSE_LIMIT) is read.
-/// A response that continues after its JSON object is refused, because two responses may have been mixed up.
+/// Redirects are not followed, compression is not decoded, and at most [1 MiB](crate::transport::RESPONSE_LIMIT) is
+/// read. A response that continues after its JSON object is refused, because two responses may have been mixed up.
 ///
 /// # The lifetime
 ///
@@ -247,21 +248,22 @@ impl TokenEndpoint {
     ///
     /// # The metadata
     ///
-    /// It is read with the first token request, through the same transport, from the two places that specifications name:
+    /// It is read with the first token request, through the same transport, from the two places that specifications
+    /// name:
     ///
     /// - `https://as.example.com/.well-known/oauth-authorization-server/realms/reports` (RFC 8414 section 3.1), and if
     ///   there is none,
-    /// - `https://as.example.com/realms/reports/.well-known/openid-configuration` (`OpenID` Connect Discovery 1.0 section
-    ///   4.1).
+    /// - `https://as.example.com/realms/reports/.well-known/openid-configuration` (`OpenID` Connect Discovery 1.0
+    ///   section 4.1).
     ///
     /// Its `issuer` must be the given one, byte for byte (RFC 8414 section 3.3). The issuer and the token endpoint use
     /// `https`. If the issuer is plaintext at loopback, the token endpoint may be too; if plaintext is
-    /// [allowed](TokenEndpointBuilder::allow_plaintext) for a plaintext issuer, it may be plaintext anywhere. Redirects are
-    /// not followed, and at most 128 KiB are read.
+    /// [allowed](TokenEndpointBuilder::allow_plaintext) for a plaintext issuer, it may be plaintext anywhere. Redirects
+    /// are not followed, and at most 128 KiB are read.
     ///
-    /// The URL is kept for all callers. After an hour it is read again in the background, and it is used for up to a day if
-    /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the
-    /// endpoint has moved, the fetch makes one more request.
+    /// The URL is kept for all callers. After an hour it is read again in the background, and it is used for up to a
+    /// day if that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at
+    /// once. If the endpoint has moved, the fetch makes one more request.
     ///
     /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is always the issuer. So false metadata cannot
     /// produce an assertion for another server.
@@ -335,8 +337,8 @@ impl TokenSource for TokenEndpoint {
     }
 }
 
-/// Whether the server responded to the request and issued nothing. A success that cannot be read may have used up a refresh
-/// token, and so may a request for which a gateway got no response.
+/// Whether the server responded to the request and issued nothing. A success that cannot be read may have used up a
+/// refresh token, and so may a request for which a gateway got no response.
 fn is_refusal(error: &Error, status: StatusCode) -> bool {
     let is_unclear = status.is_success() || matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
     error.oauth_code().is_some() || !is_unclear
@@ -506,8 +508,8 @@ impl TokenEndpoint {
     }
 }
 
-/// Whether the server refused the request only for want of a nonce, which its response has (RFC 9449 section 8). A transport
-/// that adds proofs knows it by now. The next request has a new client assertion too (`L72`).
+/// Whether the server refused the request only for want of a nonce, which its response has (RFC 9449 section 8). A
+/// transport that adds proofs knows it by now. The next request has a new client assertion too (`L72`).
 fn wants_nonce(response: &Response<Bytes>) -> bool {
     #[derive(Deserialize)]
     struct Refusal<'a> {

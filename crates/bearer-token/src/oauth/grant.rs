@@ -26,8 +26,8 @@ use crate::{
 
 /// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as parameters.
 ///
-/// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds the scope, the other parameters and the
-/// client authentication, sends the request and reads the response. So a grant of your own is a few lines:
+/// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds the scope, the other parameters and
+/// the client authentication, sends the request and reads the response. So a grant of your own is a few lines:
 ///
 /// ```
 /// use bearer_token::{Error, FetchContext};

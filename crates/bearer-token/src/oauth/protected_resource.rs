@@ -59,8 +59,8 @@ use self::{
 /// A source for an API that names its authorization server itself: OAuth 2.0 Protected Resource Metadata (RFC 9728), as
 /// the Model Context Protocol demands it. Clones share everything.
 ///
-/// You list the authorization servers that you trust, each with the client's registration there. The API's metadata only
-/// chooses among them. So a hostile API cannot send the client's credential anywhere.
+/// You list the authorization servers that you trust, each with the client's registration there. The API's metadata
+/// only chooses among them. So a hostile API cannot send the client's credential anywhere.
 ///
 /// ```
 /// use bearer_token::{TokenProvider, oauth::{ClientAuth, ClientCredentials, ProtectedResource, StepUp, TokenEndpoint}};
@@ -86,12 +86,12 @@ use self::{
 ///    well-known place (section 3.1): for `https://mcp.example.com/mcp` it is
 ///    `https://mcp.example.com/.well-known/oauth-protected-resource/mcp`.
 /// 2. **The metadata.** Its `resource` must be the resource that you gave, byte for byte (section 3.3). It must name an
-///    authorization server that you listed, and must not demand what this library does not do (`bearer_methods_supported`
-///    without `header`, `dpop_bound_access_tokens_required`).
+///    authorization server that you listed, and must not demand what this library does not do
+///    (`bearer_methods_supported` without `header`, `dpop_bound_access_tokens_required`).
 /// 3. **The authorization server.** The first one in your list that the metadata names. Its own metadata is read and
 ///    checked by [`TokenEndpoint::discover`].
-/// 4. **The token**, by the grant and the client authentication of that registration, for this resource (`resource`, RFC
-///    8707).
+/// 4. **The token**, by the grant and the client authentication of that registration, for this resource (`resource`,
+///    RFC 8707).
 ///
 /// The metadata is read from `https`, from the resource's own origin, without redirects and up to 128 KiB. It is read
 /// again after an hour, or when a challenge names its place. If that fails, it is used for up to a day.
@@ -99,8 +99,8 @@ use self::{
 /// # The scope
 ///
 /// The scope of the registration, if there is one. Otherwise the scope of the last challenge and, with
-/// [`request_supported_scopes`](ProtectedResourceBuilder::request_supported_scopes), the `scopes_supported` of the metadata.
-/// [`step_up`](ProtectedResourceBuilder::step_up) widens it when the API asks for more.
+/// [`request_supported_scopes`](ProtectedResourceBuilder::request_supported_scopes), the `scopes_supported` of the
+/// metadata. [`step_up`](ProtectedResourceBuilder::step_up) widens it when the API asks for more.
 ///
 /// # Errors
 ///

@@ -51,12 +51,12 @@ use self::{
 /// token, and the old one is used up. The server treats a second use of the old one as theft, and ends the whole
 /// consent. So:
 ///
-/// - A new refresh token is saved in the [store](RefreshTokenStore) **before** any caller gets the access token. If saving
-///   fails, the fetch fails. The new token is kept in memory, and the next fetch saves it before anything else. Saving
-///   continues by itself when the fetch reaches its deadline.
+/// - A new refresh token is saved in the [store](RefreshTokenStore) **before** any caller gets the access token. If
+///   saving fails, the fetch fails. The new token is kept in memory, and the next fetch saves it before anything else.
+///   Saving continues by itself when the fetch reaches its deadline.
 /// - A refresh token is never sent by two fetches at a time. Clones of this grant take turns, and so do processes if
-///   their store supports it, as [`FileStore`](crate::store::FileStore) does. **Let providers that use one refresh token
-///   use clones of one grant.**
+///   their store supports it, as [`FileStore`](crate::store::FileStore) does. **Let providers that use one refresh
+///   token use clones of one grant.**
 /// - A request whose connection broke is not repeated in the same fetch, because the server may have received it. The
 ///   next fetch sends the same refresh token, because there is no other. Some servers allow such a retry. The same
 ///   holds for a crash before the new token was saved.
@@ -65,9 +65,9 @@ use self::{
 ///   token. Then the refresh token counts as gone: it is not sent again for five minutes, unless
 ///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store, because servers make
 ///   mistakes.
-/// - Servers refuse in different words. `invalid_grant` is one of them, but so are `invalid_request` and a 400, 401, 403
-///   or 422 without a known error code. A refusal of the client (`invalid_client`, `unauthorized_client`, or a challenge
-///   for HTTP Basic), of the scope or of the URL says nothing about the refresh token.
+/// - Servers refuse in different words. `invalid_grant` is one of them, but so are `invalid_request` and a 400, 401,
+///   403 or 422 without a known error code. A refusal of the client (`invalid_client`, `unauthorized_client`, or a
+///   challenge for HTTP Basic), of the scope or of the URL says nothing about the refresh token.
 /// - The user must then consent again. Until then, use [`or_else`](crate::TokenSource::or_else) to name a fallback. A
 ///   new refresh token in the store is found without a restart. Stores that [report
 ///   changes](RefreshTokenStore::has_changed), such as those of this crate, are noticed within a second. With others,
@@ -188,7 +188,8 @@ impl RefreshToken {
         self
     }
 
-    /// Keeps the previous refresh token in the store, and sends it if the last one is refused before it was ever accepted.
+    /// Keeps the previous refresh token in the store, and sends it if the last one is refused before it was ever
+    /// accepted.
     ///
     /// It is for servers that may lose a token which they have just issued, for example in a failover, and still accept
     /// the previous one. With other servers it is harmless, unless they refuse a valid token by mistake.
@@ -204,8 +205,8 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// Returns the error of the store. Fails with kind [`Timeout`](crate::ErrorKind::Timeout) after a minute, if fetches hold
-    /// the refresh token for so long, or the store does not respond.
+    /// Returns the error of the store. Fails with kind [`Timeout`](crate::ErrorKind::Timeout) after a minute, if
+    /// fetches hold the refresh token for so long, or the store does not respond.
     ///
     /// ```
     /// use bearer_token::{Error, oauth::RefreshToken, platform::Platform};
@@ -242,7 +243,7 @@ impl Grant for RefreshToken {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
         let lease = self.rotation.lease(platform, cx.deadline()).await?;
-        self.rotation.save_pending(platform).await?;
+        self.rotation.save_earlier(platform, cx.deadline()).await?;
         let seen = self.rotation.load(platform).await?;
         let candidates =
             Candidates { stored: seen.as_ref(), initial: self.initial.as_ref(), retry_previous: self.retry_previous };

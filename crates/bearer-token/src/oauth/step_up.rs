@@ -44,9 +44,9 @@ use crate::{
 /// - when the [limit](Self::at_most) is reached,
 /// - when a word is not [allowed](Self::within), or the authorization server has refused it before.
 ///
-/// If the authorization server refuses the wider scope, the fetch asks for the previous one again. So other requests are
-/// not disturbed, and an event has the refusal. [`refresh_now`](crate::TokenProvider::refresh_now) forgets refusals and
-/// starts counting again: call it after the client was given more rights.
+/// If the authorization server refuses the wider scope, the fetch asks for the previous one again. So other requests
+/// are not disturbed, and an event has the refusal. [`refresh_now`](crate::TokenProvider::refresh_now) forgets refusals
+/// and starts counting again: call it after the client was given more rights.
 ///
 /// ```
 /// use bearer_token::oauth::{ClientAuth, ClientCredentials, StepUp, TokenEndpoint};

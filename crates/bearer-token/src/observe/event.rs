@@ -1,7 +1,7 @@
 //! What can happen.
 //!
-//! One enum for all rooms, so that a sink is one `match` and a new event cannot be forgotten by the recorder of
-//! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
+//! One enum for all rooms, so a sink is one `match`. The recorder of `tracing` has no last arm, so it cannot forget a
+//! new event. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
 //!
 //! An event has what is needed to act on it without the source code: the provider, what failed, for how long, and when
 //! the next attempt is. Of the strings that a server sent, it has only origins and known error codes.
@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::outcome::{CacheRead, StoreOperation, StoreOutcome, WaitOutcome};
 use crate::{
     error::Error,
     token::{FetchReason, Rejection},
@@ -62,6 +63,11 @@ impl<'a> Event<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EventKind<'a> {
+    /// A provider was built, or a [map of providers](crate::KeyedProviders), whose name is both names of the event
+    /// then. It is the first event of each, so a sink can begin its counters at zero.
+    #[non_exhaustive]
+    Built {},
+
     // The life of a token.
     /// A fetch starts. Its end is `Fetched`, `FetchFailed` or `FetchAbandoned`, unless the provider is dropped
     /// meanwhile.
@@ -122,13 +128,20 @@ pub enum EventKind<'a> {
         /// The error that the caller gets.
         error: &'a Error,
     },
-    /// A caller that had to wait for a token waits no longer. Callers that were served or refused at once are not told.
+    /// A caller that had to wait for a token waits no longer. Callers that were served at once are not told.
     #[non_exhaustive]
     Waited {
         /// What it got.
         outcome: WaitOutcome,
         /// How long it waited.
         duration: Duration,
+    },
+    /// A caller got an error at once: there is no token, and no fetch starts before the cool-down has ended. In an
+    /// outage there is one for each request.
+    #[non_exhaustive]
+    CallerRefused {
+        /// The error that the caller gets: that of the last fetch.
+        error: &'a Error,
     },
     /// The API refused a bearer. There may be many for one bearer: one for each request that was in flight with it.
     #[non_exhaustive]
@@ -345,7 +358,8 @@ pub enum EventKind<'a> {
     /// A new refresh token is in the store.
     #[non_exhaustive]
     RefreshTokenSaved {},
-    /// A new refresh token could not be saved. It is kept in memory.
+    /// A new refresh token could not be saved. It is kept in memory, and each fetch tries again. There is one for each
+    /// attempt that failed.
     #[non_exhaustive]
     RefreshTokenNotSaved {
         /// The error of the store.
@@ -356,102 +370,42 @@ pub enum EventKind<'a> {
     RefreshTokenRecovered {},
 }
 
-impl EventKind<'_> {
-    /// The name of an event that a person should look at, in snake case. `None` for events of normal operation, and for
-    /// failures of fetches and stores, which are counted by their kind.
-    pub fn warning(&self) -> Option<&'static str> {
-        Some(match self {
-            EventKind::TooShortLived { .. } => "too_short_lived",
-            EventKind::GaveUp { .. } => "gave_up",
-            EventKind::NoRandomness {} => "no_randomness",
-            EventKind::HasChangedPanicked {} => "has_changed_panicked",
-            EventKind::WakerPanicked {} => "waker_panicked",
-            EventKind::NarrowerScope { .. } => "narrower_scope",
-            EventKind::ExpiredOnArrival { .. } => "expired_on_arrival",
-            EventKind::ClockDiffers { .. } => "clock_differs",
-            EventKind::ClockCorrected { .. } => "clock_corrected",
-            EventKind::IncompleteAssertion { .. } => "incomplete_assertion",
-            EventKind::FellBack { .. } => "fell_back",
-            EventKind::FileKept { .. } => "file_kept",
-            EventKind::KeyKept { .. } => "key_kept",
-            EventKind::KeyPairKept { .. } => "key_pair_kept",
-            EventKind::CertificatesKept { .. } => "certificates_kept",
-            EventKind::RefreshTokenNotSaved { .. } => "refresh_token_not_saved",
-            _ => return None,
-        })
-    }
-}
+macro_rules! warnings {
+    ($($variant:ident => $word:literal),+ $(,)?) => {
+        impl EventKind<'_> {
+            /// Every word that [`warning`](Self::warning) may return.
+            #[cfg(feature = "metrics")]
+            pub(super) const WARNINGS: &'static [&'static str] = &[$($word),+];
 
-/// What a caller got that waited for a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WaitOutcome {
-    /// A bearer.
-    Served,
-    /// An error.
-    Failed,
-    /// Nothing: the caller was dropped while it waited, for example by a timeout of its own.
-    Dropped,
-}
-
-/// What a request found in the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CacheRead {
-    /// A fresh bearer.
-    Fresh,
-    /// A usable bearer that is due to be renewed.
-    Stale,
-    /// No usable bearer.
-    Missing,
-}
-
-/// What a store was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreOperation {
-    /// The stored value.
-    Load,
-    /// To store a value.
-    Save,
-    /// The right to fetch, for one process at a time.
-    Lease,
-    /// To end that right.
-    Release,
-    /// To remove the value.
-    Remove,
-}
-
-/// What came of a call of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreOutcome {
-    /// There was a value, or the call did what it was to do.
-    Ok,
-    /// There was no value.
-    Absent,
-    /// Another process has the lease, or has stored another value.
-    Conflict,
-    /// It failed.
-    Failed,
-}
-
-macro_rules! words {
-    ($($type:ident { $($variant:ident => $word:literal),+ $(,)? })+) => { $(
-        impl $type {
-            /// The value as labels and fields show it.
-            pub fn as_str(self) -> &'static str {
-                match self { $($type::$variant => $word,)+ }
+            /// The name of an event that a person should look at, in snake case. `None` for events of normal operation,
+            /// and for failures of fetches and stores, which are counted by their kind.
+            pub fn warning(&self) -> Option<&'static str> {
+                Some(match self {
+                    $(EventKind::$variant { .. } => $word,)+
+                    _ => return None,
+                })
             }
         }
-    )+ };
+    };
 }
 
-words! {
-    WaitOutcome { Served => "served", Failed => "failed", Dropped => "dropped" }
-    CacheRead { Fresh => "fresh", Stale => "stale", Missing => "missing" }
-    StoreOperation { Load => "load", Save => "save", Lease => "lease", Release => "release", Remove => "remove" }
-    StoreOutcome { Ok => "ok", Absent => "absent", Conflict => "conflict", Failed => "failed" }
+warnings! {
+    TooShortLived => "too_short_lived",
+    GaveUp => "gave_up",
+    NoRandomness => "no_randomness",
+    HasChangedPanicked => "has_changed_panicked",
+    WakerPanicked => "waker_panicked",
+    NarrowerScope => "narrower_scope",
+    ExpiredOnArrival => "expired_on_arrival",
+    ClockDiffers => "clock_differs",
+    ClockCorrected => "clock_corrected",
+    IncompleteAssertion => "incomplete_assertion",
+    FellBack => "fell_back",
+    FileKept => "file_kept",
+    KeyKept => "key_kept",
+    KeyPairKept => "key_pair_kept",
+    CertificatesKept => "certificates_kept",
+    RefreshTokenNotSaved => "refresh_token_not_saved",
 }
 
 /// A string that is made when it is displayed, and only then.

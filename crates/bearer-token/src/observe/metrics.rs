@@ -19,8 +19,11 @@ use ::metrics::{
     Counter, Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use super::{CacheRead, Event, EventKind, Observer};
-use crate::sync::{Mutex, Slot, lock};
+use super::{CacheRead, Event, EventKind, Observer, WaitOutcome};
+use crate::{
+    sync::{Mutex, Slot, lock},
+    token::{FetchReason, Rejection},
+};
 
 /// Counts events in the recorder of the [`metrics`](https://docs.rs/metrics) facade.
 ///
@@ -47,8 +50,10 @@ use crate::sync::{Mutex, Slot, lock};
 /// | `bearer_token.fetch.duration` | histogram, seconds | `outcome` |
 /// | `bearer_token.failures_in_a_row` | gauge | |
 /// | `bearer_token.expires_at` | gauge, Unix time in seconds | |
+/// | `bearer_token.lifetime` | gauge, seconds | |
 /// | `bearer_token.next_attempt_at` | gauge, Unix time in seconds; 0 after a success | |
 /// | `bearer_token.wait.duration` | histogram, seconds | `outcome`: `served`, `failed`, `dropped` |
+/// | `bearer_token.unserved` | counter | `outcome`: `failed` after a wait, `refused` at once, `dropped` |
 /// | `bearer_token.cache.reads` | counter, if [asked for](Self::count_reads) | `state`: `fresh`, `stale`, `missing` |
 /// | `bearer_token.rejections` | counter | `outcome`: `renewing`, `superseded`, `declined`, `settling` |
 /// | `bearer_token.replays` | counter | `outcome`: what became of the refused bearer |
@@ -60,6 +65,13 @@ use crate::sync::{Mutex, Slot, lock};
 ///
 /// The remaining life of a token is `expires_at` minus the current time, and the cool-down is `next_attempt_at` minus
 /// the current time. As points in time they stay right without being updated, also while nothing happens.
+///
+/// # Zero before one
+///
+/// A counter that appears with the value 1 has not increased, as far as Prometheus can tell. So the counters of a
+/// provider are recorded as 0 when it is built, for all values of their labels: `unserved`, `rejections`, `replays`,
+/// `requests_without_token` and `warnings`. Of `fetches` these are the ones with outcome `fetched` or `abandoned`. Those
+/// of failed fetches and of `store.calls` would be too many.
 ///
 /// # How many series there are
 ///
@@ -97,19 +109,26 @@ impl Metrics {
 
     /// The name under which a provider is counted.
     fn provider(&self, event: &Event<'_>) -> Known {
-        self.providers.get(event.counted_as().unwrap_or("none"), self.limit)
+        let (provider, is_new) = self.providers.get(event.counted_as().unwrap_or("none"), self.limit);
+        if is_new {
+            provider.begin(self.counts_reads);
+        }
+        provider
     }
 
     /// Metrics of fetches. The gauges are those of single providers: the ones of a map would overwrite each other.
     fn fetched(&self, event: &Event<'_>, provider: &Known) {
         match event.kind {
-            EventKind::Fetched { reason, duration, expires_at, .. } => {
+            EventKind::Built {} if event.keyed.is_none() => provider.set("bearer_token.failures_in_a_row", 0.0),
+            EventKind::Fetched { reason, duration, expires_at, remaining_life, .. } => {
                 provider.count("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", "fetched")]);
                 provider.measure("bearer_token.fetch.duration", &[("outcome", "fetched")], duration);
                 if event.keyed.is_none() {
                     provider.set("bearer_token.failures_in_a_row", 0.0);
                     provider.set("bearer_token.next_attempt_at", 0.0);
                     provider.set("bearer_token.expires_at", expires_at.map_or(f64::INFINITY, unix));
+                    let lifetime = remaining_life.map_or(f64::INFINITY, |life| life.as_secs_f64());
+                    provider.set("bearer_token.lifetime", lifetime);
                 }
             }
             EventKind::FetchFailed { reason, error, duration, failures_in_a_row, next_attempt_at, .. } => {
@@ -134,6 +153,12 @@ impl Metrics {
             EventKind::CacheRead { state } => provider.count_read(state),
             EventKind::Waited { outcome, duration } => {
                 provider.measure("bearer_token.wait.duration", &[("outcome", outcome.as_str())], duration);
+                if outcome != WaitOutcome::Served {
+                    provider.count("bearer_token.unserved", &[("outcome", outcome.as_str())]);
+                }
+            }
+            EventKind::CallerRefused { .. } => {
+                provider.count("bearer_token.unserved", &[("outcome", REFUSED)]);
             }
             EventKind::Rejected { outcome, .. } => {
                 provider.count("bearer_token.rejections", &[("outcome", outcome.as_str())]);
@@ -172,7 +197,7 @@ impl Metrics {
             provider.label(),
             // Users choose among the few methods that a token request may have.
             Label::new("http.request.method", method.to_owned()),
-            Label::new("server.address", self.servers.get(address, self.limit).name),
+            Label::new("server.address", self.servers.get(address, self.limit).0.name),
             Label::new("server.port", port.to_string()),
         ];
         if let Some(status) = status {
@@ -233,26 +258,35 @@ struct Known {
 /// The name under which everything beyond the limit is counted.
 const OTHER: &str = "_other";
 
+/// The outcome of a caller that got an error without a wait.
+const REFUSED: &str = "refused";
+
 impl Names {
     /// No name was seen yet.
     fn new() -> Self {
         Names { known: Slot::new(None), growing: Mutex::new(()) }
     }
 
-    /// The entry of a name. A new one is added under a lock, and beyond the limit there is one entry for all others.
-    fn get(&self, name: &str, limit: usize) -> Known {
-        if let Some(known) = self.known.read(|all| find(all?, name)) {
-            return known;
+    /// The entry of a name, and whether it is new. A new one is added under a lock, and beyond the limit there is one
+    /// entry for all others.
+    fn get(&self, name: &str, limit: usize) -> (Known, bool) {
+        let read = self.known.read(|all| {
+            let all = all?;
+            find(all, name).or_else(|| if all.len() > limit { find(all, OTHER) } else { None })
+        });
+        if let Some(known) = read {
+            return (known, false);
         }
         let _growing = lock(&self.growing);
         let mut all = self.known.get().map_or_else(Vec::new, |all| Vec::clone(&all));
         let name = if all.len() < limit { name } else { OTHER };
-        find(&all, name).unwrap_or_else(|| {
-            let known = Known { name: SharedString::from_shared(name.into()), reads: Arc::default() };
-            all.push(known.clone());
-            self.known.set(Some(Arc::new(all)));
-            known
-        })
+        if let Some(known) = find(&all, name) {
+            return (known, false);
+        }
+        let known = Known { name: SharedString::from_shared(name.into()), reads: Arc::default() };
+        all.push(known.clone());
+        self.known.set(Some(Arc::new(all)));
+        (known, true)
     }
 }
 
@@ -270,6 +304,34 @@ impl Known {
         std::iter::once(self.label()).chain(more).collect()
     }
 
+    /// Records zero for the counters whose labels have few values. A counter that appears with its first event has not
+    /// increased, as far as Prometheus can tell.
+    fn begin(&self, counts_reads: bool) {
+        let zero = |name: &'static str, labels: &[(&'static str, &'static str)]| {
+            counter!(name, self.labels(labels)).increment(0);
+        };
+        for reason in FetchReason::ALL {
+            zero("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", "fetched")]);
+        }
+        zero("bearer_token.fetches", &[("reason", "unknown"), ("outcome", "abandoned")]);
+        for outcome in [WaitOutcome::Failed.as_str(), WaitOutcome::Dropped.as_str(), REFUSED] {
+            zero("bearer_token.unserved", &[("outcome", outcome)]);
+        }
+        for outcome in Rejection::ALL {
+            zero("bearer_token.rejections", &[("outcome", outcome.as_str())]);
+            zero("bearer_token.replays", &[("outcome", outcome.as_str())]);
+        }
+        for outcome in ["passed", "refused"] {
+            zero("bearer_token.requests_without_token", &[("outcome", outcome)]);
+        }
+        for &warning in EventKind::WARNINGS {
+            zero("bearer_token.warnings", &[("warning", warning)]);
+        }
+        if counts_reads {
+            self.reads.get_or_init(|| self.read_counters()).iter().for_each(|counter| counter.increment(0));
+        }
+    }
+
     fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)]) {
         counter!(name, self.labels(labels)).increment(1);
     }
@@ -284,16 +346,18 @@ impl Known {
 
     /// Every request comes here, so the counters are looked up once.
     fn count_read(&self, state: CacheRead) {
-        let states = [CacheRead::Fresh, CacheRead::Stale, CacheRead::Missing];
-        let [fresh, stale, missing] = self.reads.get_or_init(|| {
-            states.map(|state| counter!("bearer_token.cache.reads", self.labels(&[("state", state.as_str())])))
-        });
+        let [fresh, stale, missing] = self.reads.get_or_init(|| self.read_counters());
         let counter = match state {
             CacheRead::Fresh => fresh,
             CacheRead::Stale => stale,
             CacheRead::Missing => missing,
         };
         counter.increment(1);
+    }
+
+    fn read_counters(&self) -> [Counter; 3] {
+        let states = [CacheRead::Fresh, CacheRead::Stale, CacheRead::Missing];
+        states.map(|state| counter!("bearer_token.cache.reads", self.labels(&[("state", state.as_str())])))
     }
 }
 
@@ -306,6 +370,7 @@ fn unix(time: SystemTime) -> f64 {
 fn describe() {
     let counters = [
         ("bearer_token.fetches", "Fetches that have ended."),
+        ("bearer_token.unserved", "Callers that got no token, by what they got instead."),
         ("bearer_token.cache.reads", "Looks at the cache by requests, by what they found."),
         ("bearer_token.rejections", "Bearers that the API refused, by what became of them."),
         ("bearer_token.replays", "Refused requests that were sent once more."),
@@ -332,6 +397,8 @@ fn describe() {
     );
     let text = "When the token of the last successful fetch expires, as Unix time.";
     describe_gauge!("bearer_token.expires_at", Unit::Seconds, text);
+    let text = "The remaining life with which the last token arrived.";
+    describe_gauge!("bearer_token.lifetime", Unit::Seconds, text);
     let text = "When the next fetch may start after a failure, as Unix time; 0 if the last fetch succeeded.";
     describe_gauge!("bearer_token.next_attempt_at", Unit::Seconds, text);
 }

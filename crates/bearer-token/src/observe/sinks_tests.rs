@@ -9,7 +9,7 @@ use std::{
 };
 
 use ::metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata as MetricMetadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata as MetricMetadata, Recorder, SharedString, Unit,
     with_local_recorder,
 };
 use ::tracing::{
@@ -18,7 +18,7 @@ use ::tracing::{
     span,
 };
 
-use super::{Event, EventKind, Metrics, Observer, StoreOperation, StoreOutcome, Text, WaitOutcome, event::CacheRead};
+use super::{Event, EventKind, Metrics, Observer, StoreOperation, StoreOutcome, Text, WaitOutcome, outcome::CacheRead};
 use crate::{
     error::{Error, ErrorKind},
     token::{FetchReason, Rejection},
@@ -36,7 +36,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    FetchStarted Fetched TooShortLived FetchFailed FetchAbandoned FetchTooLate GaveUp Waited Rejected Replayed CacheRead
+    Built FetchStarted Fetched TooShortLived FetchFailed FetchAbandoned FetchTooLate GaveUp Waited CallerRefused Rejected Replayed CacheRead
     NoOriginAllowed SentWithoutToken RequestRefused NoRandomness HasChangedPanicked WakerPanicked TokenRequest
     NarrowerScope StepRefused ResourceMetadataKept ExpiredOnArrival ClockDiffers ClockCorrected IncompleteAssertion FellBack
     CredentialReplaced CredentialKept FileKept KeyKept KeyPairKept CertificatesChanged CertificatesKept StoreCall
@@ -62,6 +62,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
     use EventKind as Kind;
     let (reason, duration) = (FetchReason::Stale, SECOND);
     vec![
+        (Kind::Built {}, "DEBUG built a provider", "", &["bearer_token.failures_in_a_row{}"]),
         (Kind::FetchStarted { reason }, "DEBUG fetching a token", "reason=stale", &[]),
         (
             Kind::Fetched {
@@ -80,6 +81,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
                 "bearer_token.failures_in_a_row{}",
                 "bearer_token.next_attempt_at{}",
                 "bearer_token.expires_at{}",
+                "bearer_token.lifetime{}",
             ],
         ),
         (
@@ -123,7 +125,19 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
             Kind::Waited { outcome: WaitOutcome::Dropped, duration },
             "DEBUG a caller waited",
             "outcome=dropped",
-            &["bearer_token.wait.duration{outcome=dropped}"],
+            &["bearer_token.wait.duration{outcome=dropped}", "bearer_token.unserved{outcome=dropped}"],
+        ),
+        (
+            Kind::Waited { outcome: WaitOutcome::Failed, duration },
+            "DEBUG a caller waited",
+            "outcome=failed",
+            &["bearer_token.wait.duration{outcome=failed}", "bearer_token.unserved{outcome=failed}"],
+        ),
+        (
+            Kind::CallerRefused { error },
+            "DEBUG a caller was refused",
+            "kind=Transport",
+            &["bearer_token.unserved{outcome=refused}"],
         ),
     ]
 }
@@ -147,12 +161,7 @@ fn of_requests<'a>(error: &'a Error, text: &'a dyn fmt::Display) -> Vec<Row<'a>>
             Kind::CacheRead { state: CacheRead::Missing },
             "TRACE looked for a bearer",
             "state=missing",
-            // All three are registered at once.
-            &[
-                "bearer_token.cache.reads{state=fresh}",
-                "bearer_token.cache.reads{state=stale}",
-                "bearer_token.cache.reads{state=missing}",
-            ],
+            &["bearer_token.cache.reads{state=missing}"],
         ),
         (Kind::NoOriginAllowed {}, "INFO no origin is allowed", "", &[]),
         (
@@ -348,8 +357,14 @@ fn each_kind_has_its_event_and_its_metrics() {
         assert!(line.contains("provider=billing ") && line.contains(field), "{kind:?}: {line}");
         let counted = Counted::default();
         let event = Event { provider: Some("billing"), keyed: None, kind };
-        with_local_recorder(&counted, || Metrics::new().on_event(&event));
+        with_local_recorder(&counted, || Metrics::new().count_reads().on_event(&event));
         assert_eq!(counted.take(), series, "{:?}", event.kind);
+        let begun = counted.zeros.lock().unwrap();
+        for series in series.iter().filter(|series| counted.is_counter(series)) {
+            let too_many = ["bearer_token.fetches{reason=stale,outcome=transport}", "bearer_token.store.calls{"];
+            let is_expected = !too_many.iter().any(|prefix| series.starts_with(prefix));
+            assert_eq!(begun.iter().any(|zero| zero == series), is_expected, "{series} begins at zero");
+        }
     }
     seen.dedup();
     let missing: Vec<_> = KINDS.iter().filter(|kind| !seen.contains(kind)).collect();
@@ -411,20 +426,51 @@ impl Visit for Fields {
     }
 }
 
-/// A recorder that keeps the names of what is recorded, with the labels beside `provider`.
+/// A recorder that keeps the names of what is recorded, with the labels beside `provider`. Counters that are recorded
+/// as zero are kept apart.
 #[derive(Default)]
-struct Counted(Mutex<Vec<String>>);
+struct Counted {
+    values: Arc<Mutex<Vec<String>>>,
+    zeros: Arc<Mutex<Vec<String>>>,
+}
+
+/// One counter.
+struct Counting {
+    series: String,
+    values: Arc<Mutex<Vec<String>>>,
+    zeros: Arc<Mutex<Vec<String>>>,
+}
+
+impl CounterFn for Counting {
+    fn increment(&self, value: u64) {
+        let kept = if value == 0 { &self.zeros } else { &self.values };
+        kept.lock().unwrap().push(self.series.clone());
+    }
+
+    fn absolute(&self, _: u64) {}
+}
 
 impl Counted {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.values.lock().unwrap())
+    }
+
+    fn is_counter(&self, series: &str) -> bool {
+        let name = series.split('{').next().unwrap();
+        !name.ends_with("duration")
+            && !name.ends_with("_at")
+            && !["failures_in_a_row", "lifetime"].iter().any(|gauge| name.ends_with(gauge))
     }
 
     fn keep(&self, key: &Key) {
+        self.values.lock().unwrap().push(self.series(key));
+    }
+
+    fn series(&self, key: &Key) -> String {
         let labels = key.labels().filter(|label| label.key() != "provider");
         let labels: Vec<_> = labels.map(|label| format!("{}={}", label.key(), label.value())).collect();
         assert_eq!(key.labels().find(|label| label.key() == "provider").unwrap().value(), "billing");
-        self.0.lock().unwrap().push(format!("{}{{{}}}", key.name(), labels.join(",")));
+        format!("{}{{{}}}", key.name(), labels.join(","))
     }
 }
 
@@ -436,8 +482,8 @@ impl Recorder for Counted {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &MetricMetadata<'_>) -> Counter {
-        self.keep(key);
-        Counter::noop()
+        let (values, zeros) = (Arc::clone(&self.values), Arc::clone(&self.zeros));
+        Counter::from_arc(Arc::new(Counting { series: self.series(key), values, zeros }))
     }
 
     fn register_gauge(&self, key: &Key, _: &MetricMetadata<'_>) -> Gauge {

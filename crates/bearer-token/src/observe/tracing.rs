@@ -18,6 +18,7 @@ const TARGET: &str = "bearer_token";
 /// Records an event. Without a provider, the span around the event names it.
 pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
+        EventKind::Built {} => debug!(target: TARGET, provider, "built a provider, or a map of providers"),
         EventKind::FetchStarted { .. }
         | EventKind::Fetched { .. }
         | EventKind::TooShortLived { .. }
@@ -26,6 +27,7 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         | EventKind::FetchTooLate {} => fetch(provider, kind),
         EventKind::GaveUp { .. }
         | EventKind::Waited { .. }
+        | EventKind::CallerRefused { .. }
         | EventKind::Rejected { .. }
         | EventKind::Replayed { .. }
         | EventKind::CacheRead { .. }
@@ -110,6 +112,12 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::Waited { outcome, duration } => {
             debug!(target: TARGET, provider, outcome = outcome.as_str(), ?duration, "a caller waited for a token");
+        }
+        EventKind::CallerRefused { error } => {
+            debug!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "a caller was refused: there is no token, and fetches are cooling down after a failure"
+            );
         }
         EventKind::Rejected { generation, outcome } => {
             debug!(target: TARGET, provider, generation, outcome = outcome.as_str(), "the API rejected a bearer");
@@ -345,8 +353,8 @@ pub(super) fn fetch_span(provider: &str, reason: FetchReason) -> Span {
     ::tracing::warn_span!(target: TARGET, "fetch", provider, reason = reason.as_str())
 }
 
-/// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and those
-/// that `tracing-opentelemetry` understands. It has no unsigned numbers, and would write them as strings.
+/// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and
+/// those that `tracing-opentelemetry` understands. It has no unsigned numbers, and would write them as strings.
 #[cfg(feature = "oauth")]
 pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
     ::tracing::info_span!(

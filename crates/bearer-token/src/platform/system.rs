@@ -1,4 +1,4 @@
-//! The operating system's clocks and randomness, and the current tokio runtime.
+//! The operating system's clocks, and the current tokio runtime.
 //!
 //! The hard part is time without a runtime that can be trusted. Three situations look alike to a future, and differ in
 //! what has to wake it:
@@ -10,7 +10,7 @@
 //! | on a thread that is [held](hold), whatever runtime was entered there | a helper thread: the runtime may wait for this thread |
 //!
 //! The third one is `token_blocking` inside of a runtime: without it, a wait could hang forever (`L11`).
-#![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
+#![allow(clippy::disallowed_methods, reason = "this is the place that may touch what is ambient")]
 
 use std::{
     cell::Cell,
@@ -23,8 +23,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Clock, Entropy, Job, Moment, Spawn};
-use crate::error::{Error, ErrorKind};
+use super::{BoxFuture, Clock, Job, Moment, Spawn};
 
 thread_local! {
     /// Whether this thread waits in [`hold`]. A flag of the thread and not of the future, because the poll reaches
@@ -72,11 +71,10 @@ impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
     #[inline]
     fn now(&self) -> Moment {
-        use rustix::time::{ClockId, clock_gettime};
+        use rustix::time::{ClockId, Timespec, clock_gettime};
 
         /// Nanoseconds; neither clock shows a time before its zero.
-        fn read(clock: ClockId) -> u64 {
-            let time = clock_gettime(clock);
+        fn in_nanos(time: Timespec) -> u64 {
             let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
             seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
@@ -84,15 +82,18 @@ impl Clock for SystemClock {
         // The clocks advance at the same ticks, and many requests share a tick. A change of the time of day
         // within a tick is seen at the next.
         thread_local! {
-            static LAST: Cell<Moment> = const { Cell::new(Moment { monotonic: u64::MAX, wall: u64::MAX }) };
+            // The monotonic clock as it was read, because most requests only compare it.
+            static LAST: Cell<(Timespec, Moment)> =
+                const { Cell::new((Timespec { tv_sec: -1, tv_nsec: -1 }, Moment::START)) };
         }
-        let monotonic = read(ClockId::MonotonicCoarse);
-        let last = LAST.get();
-        if last.monotonic == monotonic {
+        let monotonic = clock_gettime(ClockId::MonotonicCoarse);
+        let (read, last) = LAST.get();
+        if read == monotonic {
             return last;
         }
-        let now = Moment { monotonic, wall: read(ClockId::RealtimeCoarse) };
-        LAST.set(now);
+        let wall = clock_gettime(ClockId::RealtimeCoarse);
+        let now = Moment { monotonic: in_nanos(monotonic), wall: in_nanos(wall) };
+        LAST.set((monotonic, now));
         now
     }
 
@@ -165,18 +166,6 @@ impl Future for Sleep {
                 Err(_) => self.timer = Some((here, Timer::Thread(futures_timer::Delay::new(left)))),
             }
         }
-    }
-}
-
-/// The operating system's randomness: `getrandom` on Linux, and what is usual elsewhere. Suitable for cryptography.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        getrandom::fill(bytes).map_err(|error| {
-            Error::new(ErrorKind::Source, "the operating system gave no randomness").with_source(error)
-        })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         ticket::ProviderId,
     },
     resource::{
-        origin::Origins,
+        origins::Origins,
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::{HeaderForm, Sending},
     },
@@ -254,9 +254,9 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
-        let is_keyed = self.keyed.is_some();
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
+        observers.tell(EventKind::Built {});
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }
@@ -269,11 +269,15 @@ impl TokenProviderBuilder {
             true => (Arc::new(Origins::asked_elsewhere()), Some(origins)),
             false => (origins, None),
         };
+        let cache = match &self.keyed {
+            Some(_) => Cache::of_many(self.policy),
+            None => Cache::new(self.policy),
+        };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             origins,
             form: Arc::new(form),
             clock: self.platform.clock(),
-            cache: if is_keyed { Cache::of_many(self.policy) } else { Cache::new(self.policy) },
+            cache,
             id: ProviderId::enter(weak.clone()),
             counted,
             platform: self.platform,

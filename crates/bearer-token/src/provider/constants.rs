@@ -75,7 +75,8 @@ pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 // Tokens that replicas share.
 
-/// The time for one call of a shared store that keeps a refresh token. Without it nothing is sent, so it may take longer.
+/// The time for one call of a shared store that keeps a refresh token. Without it nothing is sent, so it may take
+/// longer.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_TOKEN_CALL: Duration = Duration::from_secs(2);
 
@@ -89,12 +90,13 @@ pub(crate) const SHARED_TOKEN_LIFE: Duration = Duration::from_secs(10 * 365 * 24
 
 /// The time for one call of a shared store. A store that is slower costs more than it saves.
 ///
-/// A store that says nothing delays a request by less than 100 ms: the rest is for the timer, which is late on a busy host.
+/// A store that says nothing delays a request by less than 100 ms: the rest is for the timer, which is late on a busy
+/// host.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_CALL_TIMEOUT: Duration = Duration::from_millis(95);
 
-/// The number of failures in a row after which a shared store is left alone. One that takes half of the time of a call is
-/// enough.
+/// The number of failures in a row after which a shared store is left alone. One that takes half of the time of a call
+/// is enough.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_FAILURES: u32 = 2;
 
@@ -110,7 +112,8 @@ pub(crate) const SHARED_LEASE_MARGIN: Duration = Duration::from_secs(5);
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
 
-/// For how long a failure is remembered after twice its cool-down. It tells the next holder that the server may be slow.
+/// For how long a failure is remembered after twice its cool-down. It tells the next holder that the server may be
+/// slow.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_MEMORY: Duration = Duration::from_secs(10 * 60);
 
@@ -130,7 +133,7 @@ pub(super) const JITTER_SHARE: u32 = 5;
 
 /// Covers the time that a request takes to the API, and a small difference between the clocks.
 pub(super) const RESERVE: Duration = Duration::from_secs(10);
-/// Bridges an outage of the authorization server of up to 15 min.
+/// Bridges an outage of the authorization server of nearly this time, if tokens live for long enough.
 pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
 /// As long as a caller is likely to wait.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);

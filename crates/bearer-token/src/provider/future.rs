@@ -136,6 +136,14 @@ impl TokenFuture {
         }
     }
 
+    /// Reports that the caller gets an error without a wait. One that has waited is reported by [`waited`](Self::waited).
+    #[cold]
+    fn refused(&self, error: &Error) {
+        if self.waits_since.is_none() {
+            self.provider.observers.tell(EventKind::CallerRefused { error });
+        }
+    }
+
     /// The error after too many abandoned flights.
     fn gave_up(&self) -> Error {
         let error = Error::new(
@@ -179,7 +187,7 @@ impl TokenFuture {
                         }
                         this.waiting.insert(waiting)
                     }
-                    Err(result) => return Poll::Ready(result),
+                    Err(result) => return Poll::Ready(result.inspect_err(|error| this.refused(error))),
                 },
             };
             if let Some(driver) = &mut waiting.driver

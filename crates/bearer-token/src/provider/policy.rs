@@ -17,7 +17,8 @@ use crate::problem::Problems;
 ///   no later than `min(30 s, 3L/10)` before. Each bearer is refreshed up to `L/5` earlier still, at random, to spread
 ///   out a fleet. All this together never takes more than half of `L`;
 /// - if the source [hints](crate::AccessToken::refresh_in) at an earlier time for the refresh, that one counts;
-/// - a failed fetch is followed by a **cool-down** in which no other starts.
+/// - a failed fetch is followed by a **cool-down** in which no other starts. While a bearer serves, it ends with the
+///   bearer at the latest, but not before the first wait nor before the server's `Retry-After`.
 ///
 /// ```
 /// use bearer_token::Policy;
@@ -77,6 +78,8 @@ impl Default for Policy {
 
 impl Policy {
     /// Keeps a token from being sent in its last `min(reserve, L/10)`: it could expire on the way. Default: 10 s.
+    ///
+    /// With zero it is sent until it expires.
     #[must_use]
     pub fn reserve(mut self, time: Duration) -> Self {
         self.reserve = time;
@@ -84,6 +87,8 @@ impl Policy {
     }
 
     /// Refreshes a token in the background `min(time, L/5)` before it expires. Default: 15 min.
+    ///
+    /// With zero the refresh is due `min(30 s, 3L/10)` before: there is no way to switch it off.
     #[must_use]
     pub fn refresh_ahead(mut self, time: Duration) -> Self {
         self.refresh_ahead = time;
@@ -140,6 +145,8 @@ impl Policy {
     }
 
     /// Limits the `Retry-After` that is believed. Default: 1 h.
+    ///
+    /// With zero the header is ignored.
     #[must_use]
     pub fn retry_after_limit(mut self, time: Duration) -> Self {
         self.retry_after_limit = time;

@@ -14,24 +14,45 @@
 //! failure does. So a silent store delays one request, by less than 100 ms.
 //!
 //! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures.
+//!
+//! A store may answer reads while its writes hang: a database that waits for a lost standby, or a server whose clients
+//! are paused for writes. So failures are also counted for reads, leases and saves each. A read that is answered ends
+//! the pause, but the next lease that hangs makes a pause of twice the length.
 
 use std::time::Duration;
 
-use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE};
+use crate::{
+    observe::StoreOperation,
+    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE},
+};
 
-/// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause. Pauses
-/// double.
+/// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause.
+/// Pauses double.
 ///
-/// A slow failure delays a request, so a process pays for one of them. A quick one costs nothing, and is usually only an
-/// idle connection that was closed.
+/// A slow failure delays a request, so a process pays for one of them. A quick one costs nothing, and is usually only
+/// an idle connection that was closed.
 ///
 /// Times are those of the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
+    /// Since the last answer to any call.
     failures: u32,
+    /// Since the last answer to a call of this kind: see [`kind_of`].
+    failures_of: [u32; 3],
     open_until: Option<Duration>,
     /// When it opened last.
     opened: Duration,
+    /// The kind of call that opened it, until one of that kind is answered.
+    opened_by: Option<usize>,
+}
+
+/// Reads, leases and saves each have a place. A release writes as little as a lease.
+fn kind_of(operation: StoreOperation) -> usize {
+    match operation {
+        StoreOperation::Load => 0,
+        StoreOperation::Lease | StoreOperation::Release => 1,
+        StoreOperation::Save | StoreOperation::Remove => 2,
+    }
 }
 
 impl Circuit {
@@ -49,27 +70,30 @@ impl Circuit {
         }
     }
 
-    /// Notes an answer. Returns whether the circuit was open.
-    pub(super) fn succeeded(&mut self) -> bool {
-        let was_open = self.open_until.is_some();
-        *self = Circuit::default();
-        was_open
+    /// Notes an answer. Returns whether a call of this kind had opened the circuit: the store is back then.
+    pub(super) fn succeeded(&mut self, operation: StoreOperation) -> bool {
+        let kind = kind_of(operation);
+        (self.failures, self.failures_of[kind], self.open_until) = (0, 0, None);
+        self.opened_by.take_if(|by| *by == kind).is_some()
     }
 
     /// Notes a call without an answer, which took this time. Returns the pause, if one begins.
-    pub(super) fn failed(&mut self, now: Duration, took: Duration) -> Option<Duration> {
+    pub(super) fn failed(&mut self, operation: StoreOperation, now: Duration, took: Duration) -> Option<Duration> {
         if self.open_until.is_some() && now.saturating_sub(took) < self.opened {
             // It was under way when another one opened the circuit, and says nothing new.
             return None;
         }
+        let kind = kind_of(operation);
         self.failures = self.failures.saturating_add(1);
+        self.failures_of[kind] = self.failures_of[kind].saturating_add(1);
         let was_slow = took >= SHARED_CALL_TIMEOUT / 2;
         if self.open_until.is_none() && self.failures < SHARED_FAILURES && !was_slow {
             return None;
         }
         // A second failure may be that of a connection which has been dead since the first. It doubles nothing.
-        let pause = SHARED_PAUSE.after(self.failures.saturating_sub(1).max(1));
-        (self.open_until, self.opened) = (Some(now.saturating_add(pause)), now);
+        let in_a_row = self.failures.max(self.failures_of[kind]);
+        let pause = SHARED_PAUSE.after(in_a_row.saturating_sub(1).max(1));
+        (self.open_until, self.opened, self.opened_by) = (Some(now.saturating_add(pause)), now, Some(kind));
         Some(pause)
     }
 }
@@ -80,24 +104,28 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const QUICK: Duration = Duration::from_millis(1);
+    const LOAD: StoreOperation = StoreOperation::Load;
 
     #[test]
     fn one_slow_failure_opens_it_for_a_second() {
         let mut circuit = Circuit::default();
-        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT / 2 - QUICK), None);
-        circuit.succeeded();
-        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT / 2), Some(SECOND));
+        assert_eq!(circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT / 2 - QUICK), None);
+        circuit.succeeded(LOAD);
+        assert_eq!(circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT / 2), Some(SECOND));
         assert!(!circuit.admits(SECOND));
         let slow = SHARED_CALL_TIMEOUT;
-        assert_eq!([SECOND * 2, SECOND * 3].map(|now| circuit.failed(now, slow)), [Some(SECOND), Some(SECOND * 2)]);
+        assert_eq!(
+            [SECOND * 2, SECOND * 3].map(|now| circuit.failed(LOAD, now, slow)),
+            [Some(SECOND), Some(SECOND * 2)]
+        );
     }
 
     #[test]
     fn failures_at_the_same_time_count_once() {
         let mut circuit = Circuit::default();
-        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT), Some(SECOND));
+        assert_eq!(circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT), Some(SECOND));
         for late in 1..10 {
-            assert_eq!(circuit.failed(SECOND + QUICK * late, SHARED_CALL_TIMEOUT), None, "{late}");
+            assert_eq!(circuit.failed(LOAD, SECOND + QUICK * late, SHARED_CALL_TIMEOUT), None, "{late}");
         }
         assert!(circuit.admits(SECOND * 2), "the pause is not longer for it");
     }
@@ -105,11 +133,11 @@ mod tests {
     #[test]
     fn two_failures_in_a_row_open_it_for_a_second() {
         let mut circuit = Circuit::default();
-        assert_eq!(circuit.failed(SECOND, QUICK), None);
+        assert_eq!(circuit.failed(LOAD, SECOND, QUICK), None);
         assert!(circuit.admits(SECOND));
-        assert!(!circuit.succeeded(), "it was closed");
-        assert_eq!(circuit.failed(SECOND, QUICK), None, "not in a row");
-        assert_eq!(circuit.failed(SECOND, QUICK), Some(SECOND));
+        assert!(!circuit.succeeded(LOAD), "it was closed");
+        assert_eq!(circuit.failed(LOAD, SECOND, QUICK), None, "not in a row");
+        assert_eq!(circuit.failed(LOAD, SECOND, QUICK), Some(SECOND));
         assert!(!circuit.admits(SECOND * 2 - Duration::from_nanos(1)));
         assert!(circuit.admits(SECOND * 2));
     }
@@ -117,24 +145,61 @@ mod tests {
     #[test]
     fn pauses_double_up_to_half_a_minute() {
         let (mut circuit, mut now, mut pauses) = (Circuit::default(), SECOND, Vec::new());
-        circuit.failed(now, QUICK);
+        circuit.failed(LOAD, now, QUICK);
         for _ in 0..7 {
-            let pause = circuit.failed(now, QUICK).unwrap();
+            let pause = circuit.failed(LOAD, now, QUICK).unwrap();
             pauses.push(pause.as_secs());
             now += pause;
             assert!(circuit.admits(now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert!(circuit.succeeded());
-        assert_eq!(circuit.failed(now, QUICK), None, "it begins anew");
+        assert!(circuit.succeeded(LOAD));
+        assert_eq!(circuit.failed(LOAD, now, QUICK), None, "it begins anew");
     }
 
     #[test]
     fn one_caller_tries_after_a_pause_even_if_it_never_reports() {
         let mut circuit = Circuit::default();
-        circuit.failed(SECOND, SHARED_CALL_TIMEOUT);
+        circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT);
         assert!(circuit.admits(SECOND * 2));
         assert!(!circuit.admits(SECOND * 2), "another caller tries already");
         assert!(circuit.admits(SECOND * 2 + SHARED_CALL_TIMEOUT * 2));
+    }
+
+    /// How long the pauses are while this operation hangs and the others, which come before it, are answered.
+    fn pauses_while_hanging(operation: StoreOperation) -> Vec<u64> {
+        let (mut circuit, mut now, mut pauses) = (Circuit::default(), SECOND, Vec::new());
+        for _ in 0..7 {
+            for before in [LOAD, StoreOperation::Lease, StoreOperation::Save] {
+                assert!(circuit.admits(now), "{before:?}");
+                if before == operation {
+                    break;
+                }
+                assert!(!circuit.succeeded(before), "it is not back");
+            }
+            let pause = circuit.failed(operation, now, SHARED_CALL_TIMEOUT).unwrap();
+            assert!(!circuit.admits(now), "not even for reads");
+            pauses.push(pause.as_secs());
+            now += pause;
+        }
+        assert!(circuit.succeeded(operation), "it is back");
+        assert_eq!(circuit.failed(operation, now, SHARED_CALL_TIMEOUT), Some(SECOND), "it begins anew");
+        pauses
+    }
+
+    #[test]
+    fn answers_to_reads_do_not_shorten_the_pauses_of_writes() {
+        for operation in [StoreOperation::Lease, StoreOperation::Save] {
+            assert_eq!(pauses_while_hanging(operation), [1, 1, 2, 4, 8, 16, 30], "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn quick_failures_with_answers_between_them_do_not_open_it() {
+        let mut circuit = Circuit::default();
+        for _ in 0..10 {
+            circuit.succeeded(LOAD);
+            assert_eq!(circuit.failed(StoreOperation::Save, SECOND, QUICK), None, "they delay nothing");
+        }
     }
 }

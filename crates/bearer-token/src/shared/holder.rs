@@ -13,7 +13,7 @@ use crate::{
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
-    token::{AccessToken, Inherited, Recorded},
+    token::{AccessToken, Inherited, Recorded, check_token},
 };
 
 impl Turn<'_> {
@@ -27,10 +27,11 @@ impl Turn<'_> {
             let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
         });
-        match result {
-            // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the token
-            // belongs to the old record or to the new one is unknown.
-            Ok(token) if self.is_late() || !self.has_same_key().await => {
+        // A token that the provider will refuse is a failure for all, and must not be adopted until its end.
+        match result.and_then(|token| check_token(token.secret()).map(|()| token)) {
+            // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
+            // token belongs to the old record or to the new one is unknown.
+            Ok(token) if self.is_late() || token.is_not_shared() || !self.has_same_key().await => {
                 lease.release().await;
                 Ok(token)
             }
@@ -60,7 +61,8 @@ impl Turn<'_> {
         let (now, draw, generation) = (self.platform().now(), self.draw(), lease.fence.get());
         let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now);
         let (life, _) = shared.left(&*self.timing);
-        // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted again.
+        // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted
+        // again.
         let recorded = Some(Recorded::new(self.key.as_str(), generation));
         let token = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded });
         if life.is_zero() {
@@ -80,8 +82,8 @@ impl Turn<'_> {
         asked.and_then(|found| self.newer(&found, generation)).unwrap_or(unrecorded)
     }
 
-    /// The token of a record, if it may still be sent and is newer than the one that this replica has fetched. An older one
-    /// may be the rejected one.
+    /// The token of a record, if it may still be sent and is newer than the one that this replica has fetched. An older
+    /// one may be the rejected one.
     fn newer(&self, found: &Found, generation: u64) -> Option<AccessToken> {
         let token = found.record.token.as_ref().filter(|token| token.generation > generation)?;
         (!self.sendable(found).is_zero()).then(|| self.adopt(token, found))

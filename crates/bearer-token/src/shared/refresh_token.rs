@@ -18,15 +18,15 @@ use crate::{
 
 mod sealed;
 #[cfg(test)]
-#[cfg(all(feature = "http-transport", not(bearer_loom)))]
+#[cfg(not(bearer_loom))]
 mod tests;
 mod using;
 
 /// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it,
 /// as the hosts do.
 ///
-/// What [`FileStore`](crate::store::FileStore) promises to the processes of one host holds here for any number of hosts.
-/// The token is sealed, and its name is a keyed hash of the one given to [`new`](Self::new).
+/// What [`FileStore`](crate::store::FileStore) promises to the processes of one host holds here for any number of
+/// hosts. The token is sealed, and its name is a keyed hash of the one given to [`new`](Self::new).
 ///
 /// ```
 /// use bearer_token::{oauth::RefreshToken, shared::{SealingKeys, SharedRefreshToken}, store::MemorySharedStore};
@@ -41,12 +41,12 @@ mod using;
 /// # Spent once
 ///
 /// A lease alone cannot promise that: its holder may be paused between its last look at the clock and its request. So a
-/// refresh token is *marked* in the store before it is sent, and the mark is removed by the successor. It is also removed
-/// if the server responds with an error, or was not reached.
+/// refresh token is *marked* in the store before it is sent, and the mark is removed by the successor. It is also
+/// removed if the server responds with an error, or was not reached.
 ///
-/// A mark stays if its holder crashed, or never saw the server's response. The error of a gateway in between (502, 504) is
-/// not the server's, unless it has an OAuth error code. A success that cannot be read is none either. Then the server may have used the token up, and
-/// sending it again could end the consent. What happens then is your choice:
+/// A mark stays if its holder crashed, or never saw the server's response. The error of a gateway in between (502, 504)
+/// is not the server's, unless it has an OAuth error code. A success that cannot be read is none either. Then the
+/// server may have used the token up, and sending it again could end the consent. What happens then is your choice:
 ///
 /// | setting | a token whose mark stays |
 /// |---|---|
@@ -59,8 +59,8 @@ mod using;
 /// # The store
 ///
 /// It has to be [linearizable](Order::Linearizable). One that can lose its last writes is a problem that
-/// [`build`](crate::oauth::TokenEndpointBuilder::build) reports, unless the server allows a reuse. While the store is gone,
-/// no refresh token is sent.
+/// [`build`](crate::oauth::TokenEndpointBuilder::build) reports, unless the server allows a reuse. While the store is
+/// gone, no refresh token is sent.
 ///
 /// The last of the [sealing keys](SealingKeys) makes the name of the record. Keep it: under another name there is no
 /// refresh token.
@@ -86,7 +86,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         SharedRefreshToken { inner, turn: Arc::default(), settings }
     }
 
-    /// Declares that the server accepts a used refresh token again within this period, for clients that lost the response.
+    /// Declares that the server accepts a used refresh token again within this period, for clients that lost the
+    /// response.
     ///
     /// Servers call it a leeway, a grace period or a reuse interval.
     #[must_use]
@@ -97,7 +98,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 
     /// Sends a refresh token again if its response has been missing for this time.
     ///
-    /// If the server had used it up, the consent ends. It would have been lost anyway, unless its holder is only paused.
+    /// If the server had used it up, the consent ends. It would have been lost anyway, unless its holder is only
+    /// paused.
     #[must_use]
     pub fn resend_after(mut self, time: Duration) -> Self {
         self.settings.resend_after = Some(time);

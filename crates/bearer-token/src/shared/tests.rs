@@ -18,11 +18,17 @@ use crate::{
     token::{FetchReason, LastToken},
 };
 
+mod accounts;
+mod contents;
+mod events;
 mod faults;
 mod identity;
 mod last_token;
 mod life;
+#[cfg(feature = "http-transport")]
+mod names;
 mod rejections;
+mod rotation;
 mod secrets;
 
 const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
@@ -92,6 +98,8 @@ struct Faulty {
     store: MemorySharedStore,
     fault: Arc<Mutex<Option<Fault>>>,
     calls: Arc<AtomicUsize>,
+    /// The key under which something else is.
+    foreign: Arc<Mutex<Option<StoreKey>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -108,6 +116,14 @@ enum Fault {
     SlowSaves,
     /// It says at once that something has changed.
     HintsForNothing,
+    /// It answers reads, and what writes never ends: a database whose standby is lost.
+    WritesHang,
+    /// It answers reads and leases, and its saves never end.
+    SavesHang,
+    /// It says that each lease is held, and ends now.
+    HeldForNothing,
+    /// It shows each lease another record than the one that was read.
+    AlwaysNewer,
 }
 
 impl Faulty {
@@ -121,6 +137,12 @@ impl Faulty {
 
     fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn hang_if(&self, faults: &[Fault]) {
+        if faults.iter().any(|fault| self.has(*fault)) {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn check(&self) -> Result<(), Down> {
@@ -137,12 +159,26 @@ impl SharedStore for Faulty {
 
     async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
         self.check().await?;
+        if self.foreign.lock().unwrap().as_ref() == Some(key) {
+            return Err(Down::new("it is a list").for_this_key());
+        }
         self.store.read(key).await
     }
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         self.check().await?;
-        self.store.lease(key, seen, ttl).await
+        self.hang_if(&[Fault::WritesHang]).await;
+        if self.has(Fault::HeldForNothing) {
+            return Ok(Leased::Held(Duration::ZERO));
+        }
+        let leased = self.store.lease(key, seen, ttl).await?;
+        Ok(match (leased, self.has(Fault::AlwaysNewer)) {
+            (Leased::Granted(fence), true) => {
+                self.store.release(key, fence).await?;
+                Leased::Newer(Snapshot::new(b"a record".to_vec(), Version::new(fence.get()), HOUR))
+            }
+            (leased, _) => leased,
+        })
     }
 
     async fn save(
@@ -154,6 +190,7 @@ impl SharedStore for Faulty {
         seen: Version,
     ) -> Result<Saved, Down> {
         self.check().await?;
+        self.hang_if(&[Fault::WritesHang, Fault::SavesHang]).await;
         if self.has(Fault::SlowSaves) {
             self.platform.sleep_until(self.platform.now().monotonic() + SLOW).await;
         }
@@ -166,6 +203,7 @@ impl SharedStore for Faulty {
 
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
         self.check().await?;
+        self.hang_if(&[Fault::WritesHang]).await;
         self.store.release(key, fence).await
     }
 
@@ -210,11 +248,24 @@ struct World {
     store: Faulty,
 }
 
+/// The name of a source's record.
+async fn name_of(shared: &Shared) -> StoreKey {
+    let world = World::new();
+    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
+    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
+    ring.store_key(&shared.0.fleet.0.namespace, &identity)
+}
+
 impl World {
     fn new() -> Self {
         let platform = Platform::system().with_clock(PausedClock::new());
-        let (store, fault, calls) = (MemorySharedStore::on(platform.clone()), Arc::default(), Arc::default());
-        let store = Faulty { platform: platform.clone(), store, fault, calls };
+        let store = Faulty {
+            platform: platform.clone(),
+            store: MemorySharedStore::on(platform.clone()),
+            fault: Arc::default(),
+            calls: Arc::default(),
+            foreign: Arc::default(),
+        };
         World { platform, server: Server::default(), store }
     }
 

@@ -14,8 +14,9 @@
 //!
 //! # What must hold
 //!
-//! - **A provider never goes back.** The context of the fetch says what it had last, and it adopts no older token. After
-//!   a rejection, only a token that was issued later will do. Its own token is never taken again after it has expired.
+//! - **A provider never goes back.** The context of the fetch says what it had last, and it adopts no older token.
+//!   After a rejection, only a token that was issued later will do. Its own token is never taken again after it has
+//!   expired.
 //! - **No failure of the store is a failure of the fetch.** Each call that ends in [`Gone`] leads to a fetch without
 //!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
@@ -175,7 +176,9 @@ impl Turn<'_> {
             if now >= patience {
                 return Ok(Err(Error::new(ErrorKind::Timeout, WAITED_IN_VAIN)));
             }
-            // Not beyond the end of the lease: then the next caller takes it.
+            // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does not
+            // end, must not become a busy loop.
+            let held_for = if held_for.is_zero() { step / 8 } else { held_for };
             let pause = step.min(held_for.saturating_add(Duration::from_millis(1))).min(patience - now);
             self.link.changed(self.platform(), &self.key, found.version, pause).await;
             step = (step * 2).min(SHARED_POLL.1);
@@ -271,8 +274,8 @@ impl Turn<'_> {
         token.to_token(found.asked, self.key.as_str())
     }
 
-    /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it could
-    /// arrive too late, and then the fetch waits for the next token.
+    /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it
+    /// could arrive too late, and then the fetch waits for the next token.
     fn again(&self, found: &Found) -> Option<AccessToken> {
         let token = found.record.token.as_ref()?;
         let last = self.cx.last().and_then(|last| last.generation_in(self.key.as_str()));

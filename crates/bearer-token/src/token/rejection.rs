@@ -53,6 +53,11 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Every outcome.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Rejection; 4] =
+        [Rejection::Renewing, Rejection::Superseded, Rejection::Declined, Rejection::Settling];
+
     /// Whether sending the request again at once can go better.
     ///
     /// It does not say that the request is safe to send twice: only the caller knows its method and body.

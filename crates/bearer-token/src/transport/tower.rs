@@ -98,8 +98,9 @@ where
 impl<S, B> ServiceTransport<S, B> {
     /// Keeps the service's errors as the sources of this crate's errors.
     ///
-    /// By default, a sentence of this crate names the cause if it is a known one, and nothing of the error itself is shown.
-    /// An unknown service may put URLs, headers or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.
+    /// By default, a sentence of this crate names the cause if it is a known one, and nothing of the error itself is
+    /// shown. An unknown service may put URLs, headers or server responses into its errors, and errors end up in logs.
+    /// Call it if you know the service's errors.
     ///
     /// ```
     /// # use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};

@@ -60,8 +60,8 @@ impl Context<'_> {
         Some(store.refresh_token(keys.clone(), self.record(sharing, name), times))
     }
 
-    /// The name of the refresh token of this source. Without a namespace, and outside of `sources`, it is the name alone,
-    /// as code would give it.
+    /// The name of the refresh token of this source. Without a namespace, and outside of `sources`, it is the name
+    /// alone, as code would give it.
     fn record(&self, sharing: &Sharing, name: &str) -> String {
         // Neither a name nor a namespace contains a control character.
         let place = if self.is_inside_source() { format!("\u{2}{}", self.place("")) } else { String::new() };

@@ -89,9 +89,9 @@ impl ClientAuth {
     /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if the
     /// URL of the token endpoint is false. The second row is the rule of RFC 7523 section 3.
     ///
-    /// The assertion lives for 60 seconds, unless [`assertion_lifetime`](Self::assertion_lifetime) says otherwise. Every
-    /// request, including retries, has a new one with its own `jti`, `iat` and `exp`. For other claims and header fields
-    /// use [`assertion`](Self::assertion) with a template of your own.
+    /// The assertion lives for 60 seconds, unless [`assertion_lifetime`](Self::assertion_lifetime) says otherwise.
+    /// Every request, including retries, has a new one with its own `jti`, `iat` and `exp`. For other claims and header
+    /// fields use [`assertion`](Self::assertion) with a template of your own.
     ///
     /// # Recipes
     ///
@@ -232,7 +232,7 @@ impl ClientAuth {
     }
 
     /// Sets the authorization server's issuer as the `aud`, and `client-authentication+jwt` as the `typ`, as
-    /// draft-ietf-oauth-rfc7523bis requires. FAPI 2, SPIFFE and new versions of Keycloak insist on it.
+    /// draft-ietf-oauth-rfc7523bis requires. FAPI 2 and SPIFFE insist on it.
     ///
     /// The issuer is sent byte for byte: Auth0's ends with a slash. Not needed where the endpoint's own
     /// [`issuer`](crate::oauth::TokenEndpointBuilder::issuer) is set.
@@ -243,8 +243,8 @@ impl ClientAuth {
     }
 
     /// Sets how long the assertions of [`private_key_jwt`](Self::private_key_jwt) and
-    /// [`client_secret_jwt`](Self::client_secret_jwt) live: from their `iat`, which is 10 s in the past, to their `exp`.
-    /// Default: 60 s. At most 24 h.
+    /// [`client_secret_jwt`](Self::client_secret_jwt) live: from their `iat`, which is 10 s in the past, to their
+    /// `exp`. Default: 60 s. At most 24 h.
     ///
     /// ```
     /// use bearer_token::{jwt::SigningKey, oauth::ClientAuth};

@@ -125,8 +125,8 @@ impl TokenEndpointBuilder {
 
     /// Sets the scope to request: words separated by spaces (RFC 6749 section 3.3). An empty string requests none.
     ///
-    /// If the server grants less, an event names the missing words. [`Bearer::scope`](crate::Bearer::scope) is the granted
-    /// scope.
+    /// If the server grants less, an event names the missing words. [`Bearer::scope`](crate::Bearer::scope) is the
+    /// granted scope.
     ///
     /// Entra ID wants one resource with `/.default`, such as `https://graph.microsoft.com/.default`. Auth0 and Zoom
     /// grant what was configured for the client and need no scope. An unknown word is refused with `invalid_scope` by
@@ -178,9 +178,9 @@ impl TokenEndpointBuilder {
 
     /// Adds a parameter, such as `audience` or `resource`.
     ///
-    /// Its value is a string, a [`Value`] that is read again for each request, or a [`ParameterValue`]: a list, a number or,
-    /// for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is not sent (RFC 6749 section
-    /// 3.2). `Debug` never shows a value.
+    /// Its value is a string, a [`Value`] that is read again for each request, or a [`ParameterValue`]: a list, a
+    /// number or, for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is not sent
+    /// (RFC 6749 section 3.2). `Debug` never shows a value.
     ///
     /// These are refused:
     ///
@@ -243,8 +243,8 @@ impl TokenEndpointBuilder {
 
     /// Adds a header to every token request.
     ///
-    /// Its value is a string, or a [`Value`] that is read again for each request. It counts as a secret. `Accept` replaces
-    /// the usual one. Headers that describe the request itself, such as `Content-Type`, are refused.
+    /// Its value is a string, or a [`Value`] that is read again for each request. It counts as a secret. `Accept`
+    /// replaces the usual one. Headers that describe the request itself, such as `Content-Type`, are refused.
     ///
     /// ```
     /// use bearer_token::{Value, oauth::{BodyFormat, ClientCredentials, ResponseFormat, TokenEndpoint}};
@@ -342,8 +342,8 @@ impl TokenEndpointBuilder {
     ///
     /// A name that begins with a slash is a JSON pointer: `/auth/accessor` (RFC 6901).
     ///
-    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or
-    /// `false`. Other values are not kept, nor are strings that are not valid JSON.
+    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true`
+    /// or `false`. Other values are not kept, nor are strings that are not valid JSON.
     ///
     /// ```
     /// use bearer_token::{TokenProvider, oauth::{ClientCredentials, TokenEndpoint}};
@@ -379,8 +379,8 @@ impl TokenEndpointBuilder {
     /// Asks for a wider scope when the API does: HTTP 403 with `insufficient_scope`. By default the caller gets the
     /// response.
     ///
-    /// Not for a [`RefreshToken`](crate::oauth::RefreshToken), whose scope never grows (RFC 6749 section 6): a person has
-    /// to consent to more.
+    /// Not for a [`RefreshToken`](crate::oauth::RefreshToken), whose scope never grows (RFC 6749 section 6): a person
+    /// has to consent to more.
     ///
     /// Without it, a token with too little scope is not renewed: another token with the same scope would be refused
     /// again.
@@ -427,11 +427,11 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// Sends the trace context along: the function adds it to the headers of each token request, and of each request for
-    /// the server's metadata. Default: the authorization server learns nothing of traces.
+    /// Sends the trace context along: the function adds it to the headers of each token request, and of each request
+    /// for the server's metadata. Default: the authorization server learns nothing of traces.
     ///
-    /// With feature `tracing` the function is called inside the span `token_request`, which belongs to the fetch. So with
-    /// OpenTelemetry the request of the server becomes a child of that span:
+    /// With feature `tracing` the function is called inside the span `token_request`, which belongs to the fetch. So
+    /// with OpenTelemetry the request of the server becomes a child of that span:
     ///
     /// ```
     /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
@@ -465,9 +465,9 @@ impl TokenEndpointBuilder {
     /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
     /// draft-ietf-oauth-rfc7523bis requires. Metadata is not read: [`TokenEndpoint::discover`] does that.
     ///
-    /// Set it for Keycloak, FAPI and SPIFFE servers, which insist on the issuer. Leave it out for Entra ID, Okta,
-    /// NetSuite and SMART servers, which want the URL of the token endpoint. After
-    /// [`discover`](TokenEndpoint::discover) it replaces the issuer that was given there.
+    /// Set it for FAPI and SPIFFE servers, which insist on the issuer. Leave it out for Entra ID, Okta, NetSuite and
+    /// SMART servers, which want the URL of the token endpoint. Keycloak accepts either, and recommends the issuer.
+    /// After [`discover`](TokenEndpoint::discover) it replaces the issuer that was given there.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         match &mut self.server {
             Server::Url { issuer: place, .. } => *place = Some(issuer.into()),

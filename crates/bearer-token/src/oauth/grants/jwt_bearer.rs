@@ -24,8 +24,8 @@ use crate::{
 /// A token for a signed assertion: `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
 ///
 /// Every request, a retry included, has a new assertion from the template, with its own `jti`, `iat` and `exp`. The
-/// server's documentation says what `aud` must be: often the token endpoint's URL, sometimes the issuer, a host name or a
-/// constant. Client authentication is independent of the grant, and many servers require none.
+/// server's documentation says what `aud` must be: often the token endpoint's URL, sometimes the issuer, a host name or
+/// a constant. Client authentication is independent of the grant, and many servers require none.
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};

@@ -102,8 +102,8 @@ impl From<String> for TokenType {
 /// Exchanges a token of the client for another one: a narrower one, one for another domain, or one that acts for a user
 /// (RFC 8693).
 ///
-/// The subject and the actor can come from [any value](Value): a file that the platform writes, an environment variable,
-/// or another provider.
+/// The subject and the actor can come from [any value](Value): a file that the platform writes, an environment
+/// variable, or another provider.
 ///
 /// ```
 /// use bearer_token::{Value, oauth::{TokenExchange, TokenType}};

@@ -105,8 +105,8 @@ impl ProtectedResourceBuilder {
     /// registrations elsewhere. It gets an issuer that the metadata names, after the
     /// [listed](Self::authorization_server) ones were not found.
     ///
-    /// **The issuer is untrusted input.** Return a registration only if this client was registered there: its credential
-    /// is sent to that server.
+    /// **The issuer is untrusted input.** Return a registration only if this client was registered there: its
+    /// credential is sent to that server.
     ///
     /// ```
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ProtectedResource, TokenEndpoint};
@@ -176,15 +176,15 @@ impl ProtectedResourceBuilder {
         self
     }
 
-    /// Allows `http://` to hosts other than loopback, for the resource and its metadata. Registrations have a setting of
-    /// their own.
+    /// Allows `http://` to hosts other than loopback, for the resource and its metadata. Registrations have a setting
+    /// of their own.
     pub fn allow_plaintext(mut self) -> Self {
         self.allow_plaintext = true;
         self
     }
 
-    /// Sets the HTTP client for the metadata, and for registrations without one of their own. Default: that of the first
-    /// registration that has one, then `HttpTransport::shared()`, with the feature `http-transport`.
+    /// Sets the HTTP client for the metadata, and for registrations without one of their own. Default: that of the
+    /// first registration that has one, then `HttpTransport::shared()`, with the feature `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self

@@ -1,12 +1,11 @@
 //! The state that the clones of a grant share: the store, the lease, and the tokens that are pending or refused.
 //!
-//! Four things outlast a fetch: a successor that is not saved yet, the tokens that were refused, the lease, and whether
-//! the application put a new token into the store. All of them are in memory, and the store has the truth for the next
-//! process.
+//! Four things outlast a fetch: a successor that is not saved yet, the refused tokens, the lease, and whether the
+//! application stored a new token. All of them are in memory, and the store has the truth for the next process.
 //!
-//! There are two leases, one inside of the other. The inner one is among the clones of a grant in this process, and
-//! ends with its time: a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's, among
-//! processes, if it has one.
+//! There are two leases, one inside of the other. The inner one is among the clones of a grant in this process. It ends
+//! with its time, because a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's,
+//! among processes, if it has one.
 
 use std::{
     borrow::Cow,
@@ -180,10 +179,24 @@ impl RotationState {
         lock(&self.memory).was_replaced || self.store.has_changed()
     }
 
-    /// Saves a refresh token that an earlier fetch could not save.
+    /// Saves a refresh token that an earlier fetch could not save, before the deadline of this one. What comes of it is
+    /// an event, as for the first attempt: until it succeeds, a crash would lose the token.
+    pub(super) async fn save_earlier(&self, platform: &Platform, until: Moment) -> Result<(), Error> {
+        if lock(&self.memory).pending.is_none() {
+            return Ok(());
+        }
+        let saved = platform.before(until.monotonic(), self.save_pending(platform)).await;
+        let saved = saved.unwrap_or_else(|| {
+            Err(timeout("the store did not save an earlier refresh token before the deadline; it is kept in memory"))
+        });
+        tell_of_save(&saved);
+        saved
+    }
+
+    /// Saves the pending refresh token, if there is one.
     ///
     /// If the store has another token by now, that one is newer and stays.
-    pub(super) async fn save_pending(&self, platform: &Platform) -> Result<(), Error> {
+    async fn save_pending(&self, platform: &Platform) -> Result<(), Error> {
         let Some(pending) = lock(&self.memory).pending.clone() else { return Ok(()) };
         let swap = self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next));
         let swapped = store_call(platform, (STORE, StoreOperation::Save), swap, |is_swapped| match is_swapped {
@@ -226,10 +239,7 @@ impl RotationState {
                 let limit = format!("within {SAVE_TIMEOUT:?}");
                 Err(timeout(format!("the store did not save the new refresh token {limit}; it is kept in memory")))
             });
-            match &result {
-                Ok(()) => observe::tell(EventKind::RefreshTokenSaved {}),
-                Err(error) => observe::tell(EventKind::RefreshTokenNotSaved { error }),
-            }
+            tell_of_save(&result);
             // The lease is released before the result is sent, because the receiver may start the next fetch.
             drop(session);
             drop(sender.send(result));
@@ -240,7 +250,10 @@ impl RotationState {
         receiver.await.unwrap_or_else(|_| {
             let message = "saving the new refresh token ended without a result: the runtime was shut down, or the store \
                            panicked. The token is kept in memory and saved at the next fetch";
-            Err(Error::new(ErrorKind::Abandoned, message))
+            let result = Err(Error::new(ErrorKind::Abandoned, message));
+            // Its task had no chance to.
+            tell_of_save(&result);
+            result
         })
     }
 
@@ -328,6 +341,14 @@ impl RotationState {
             ),
         };
         last.error.clone().with_context(message).with_retry(Retry::AfterChange)
+    }
+}
+
+/// The event of an attempt to save.
+fn tell_of_save(result: &Result<(), Error>) {
+    match result {
+        Ok(()) => observe::tell(EventKind::RefreshTokenSaved {}),
+        Err(error) => observe::tell(EventKind::RefreshTokenNotSaved { error }),
     }
 }
 

@@ -76,7 +76,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(3600);
 
 /// The largest offset that does not cause a retry.
 ///
-/// It is half of the 10 s by which `iat` is back-dated. The `Date` may be from another machine than the one that judges.
+/// It is half of the 10 s by which `iat` is back-dated. The `Date` may be from another machine than the one that
+/// judges.
 const TOLERANCE: Nanos = 5_000_000_000;
 
 /// Nanoseconds to add to our time of day to get the server's. They suffice for 292 years.
@@ -139,8 +140,8 @@ impl Correction<'_> {
 
     /// Judges a refusal: returns the error, which names a clock that is off, and whether to sign once more.
     ///
-    /// Three cases: there is no trustworthy `Date`; the clocks agree, so a stored offset was wrong and is dropped; the
-    /// clocks differ, so the error names by how much, and what was done about it.
+    /// There are three cases. Without a trustworthy `Date`, nothing is known. If the clocks agree, a stored offset was
+    /// wrong and is dropped. If they differ, the error names by how much, and what was done about it.
     pub(crate) fn refused(
         &mut self,
         error: Error,
@@ -266,7 +267,8 @@ mod tests {
     use super::*;
     use crate::test_support::ManualClock;
 
-    /// What a client whose clock shows `ours`, in milliseconds of 1994-11-06T08:49:37Z, learns from a response after `took`.
+    /// What a client whose clock shows `ours`, in milliseconds of 1994-11-06T08:49:37Z, learns from a response after
+    /// `took`.
     fn measured(date: &str, ours: i64, took: u64) -> Option<(Nanos, Nanos)> {
         let mut headers = HeaderMap::new();
         for date in date.split('|').filter(|date| !date.is_empty()) {

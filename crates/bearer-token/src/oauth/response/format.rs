@@ -119,8 +119,8 @@ impl ResponseFormat {
 
     /// Sets where the token is. Default: `/access_token`.
     ///
-    /// An empty string is the whole body: the token alone, with or without the quotes of a JSON string. Space around it is
-    /// ignored, and the content type does not matter. The lifetime is then that of the JWT, or
+    /// An empty string is the whole body: the token alone, with or without the quotes of a JSON string. Space around it
+    /// is ignored, and the content type does not matter. The lifetime is then that of the JWT, or
     /// [unknown](crate::Policy::default_lifetime).
     pub fn token(mut self, pointer: impl Into<String>) -> Self {
         self.token = Pointer::new(pointer);
@@ -138,8 +138,8 @@ impl ResponseFormat {
 
     /// Sets where the end of the lifetime is, as a time of day. Default: nowhere.
     ///
-    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds, as
-    /// a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
+    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds,
+    /// as a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
     /// machine's clock. If there is also a lifetime, the earlier end counts.
     pub fn expires_at(mut self, pointer: impl Into<String>) -> Self {
         self.expires_at = Some(Pointer::new(pointer));
@@ -164,8 +164,8 @@ impl ResponseFormat {
     /// Declares that [`expires_in`](Self::expires_in) and [`refresh_in`](Self::refresh_in) are in milliseconds.
     ///
     /// Adobe's former service and some gateways send milliseconds under the standard's name. If it is not set for such
-    /// a server, an hour becomes 41 days, which [`Policy::max_lifetime`](crate::Policy::max_lifetime) cuts to 30, and
-    /// an expired token is then found by its rejection only.
+    /// a server, an hour becomes 41 days, which [`Policy::max_lifetime`](crate::Policy::max_lifetime) cuts to 30. An
+    /// expired token is then found by its rejection only.
     pub fn milliseconds(mut self) -> Self {
         self.milliseconds = true;
         self

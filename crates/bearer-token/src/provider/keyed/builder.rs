@@ -4,8 +4,8 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 
 use super::{Build, Inner, Keyed, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
 use crate::{
-    error::Error,
-    observe::Observer,
+    error::{Error, ProviderName},
+    observe::{EventKind, Observer, Observers},
     platform::Platform,
     problem::Problems,
     provider::builder::check_name,
@@ -156,6 +156,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         }
         check_name(&self.name, &mut problems);
         problems.into_result("the map of providers cannot be built")?;
+        let keyed = Keyed { name: self.name.into(), rules: Arc::default() };
+        // Before the first provider, so counters of the map begin at zero.
+        let (name, platform) = (ProviderName::given(&keyed.name), self.platform.clone());
+        let observers = Observers::new(name, platform, Some(keyed.name.clone()), self.observers.clone());
+        observers.tell(EventKind::Built {});
         let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()));
         Ok(KeyedProviders {
             inner: Arc::new(Inner {
@@ -165,7 +170,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 platform: self.platform,
                 refusals,
                 sending: self.sending,
-                keyed: Keyed { name: self.name.into(), rules: Arc::default() },
+                keyed,
                 observers: self.observers,
                 shut_down: AtomicU64::new(0),
                 sends_other_headers: AtomicU64::new(0),

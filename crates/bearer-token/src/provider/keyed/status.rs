@@ -22,7 +22,8 @@ use crate::provider::{ProviderState, ProviderStatus};
 /// # Ok(()) }
 /// ```
 ///
-/// The providers are looked at one after another, so the sum of the counts may differ from [`len`](KeyedProviders::len).
+/// The providers are looked at one after another, so the sum of the counts may differ from
+/// [`len`](KeyedProviders::len).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyedStatus<K> {

@@ -7,7 +7,7 @@ use super::{
     sealed::{Found, Sealing},
 };
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     platform::Platform,
     provider::constants::SHARED_POLL,
     shared::marked::MarkedToken,
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most often that a notification of the store shortens a wait.
 const MOST_HINTS: u32 = 10;
+
+/// The most often that a store may show a newer record than it lets read, as one whose reads lag behind.
+const MOST_NEWER: u32 = 20;
 
 /// What a clone knows of its own use of the token.
 #[derive(Default)]
@@ -38,7 +41,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         is_patient: bool,
     ) -> Result<(Fence, Found), Error> {
         let inner = &self.inner;
-        let (mut step, mut hints) = (SHARED_POLL.0, 0);
+        let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, 0);
         loop {
             let found = inner.read(platform, sealing).await?;
             let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
@@ -47,12 +50,22 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
                         Leased::Granted(fence) => return Ok((fence, found)),
-                        Leased::Newer(_) => continue,
+                        // Usually another host was faster, and the next read shows its record.
+                        Leased::Newer(_) if newer == 0 => {
+                            newer += 1;
+                            continue;
+                        }
+                        Leased::Newer(_) if newer == MOST_NEWER => return Err(lagging()),
+                        Leased::Newer(_) => {
+                            newer += 1;
+                            step
+                        }
                         Leased::Held(remaining) => remaining,
                     }
                 }
             };
-            let wait = wait.saturating_add(Duration::from_millis(1)).min(step);
+            // A lease that has no time left, and does not end, must not become a busy loop.
+            let wait = wait.saturating_add(Duration::from_millis(1)).max(step / 8).min(step);
             // It is a hint of the store, which must not hold up the fetch, and must not become a busy loop either.
             let until = platform.now().after(wait).monotonic();
             platform.before(until, inner.store.changed(platform, &sealing.key, found.version, wait)).await;
@@ -173,6 +186,10 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     pub(super) fn handle(&self) -> Self {
         SharedRefreshToken { inner: Arc::clone(&self.inner), turn: Arc::clone(&self.turn), settings: self.settings }
     }
+}
+
+fn lagging() -> Error {
+    Error::new(ErrorKind::Source, "found a shared store whose reads do not show the refresh token that it has")
 }
 
 /// The use of the token by one fetch. Dropping it settles what is left in the store.

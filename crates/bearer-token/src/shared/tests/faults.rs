@@ -227,6 +227,65 @@ async fn a_store_that_hangs_before_the_save_costs_it_once_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_whose_writes_hang_is_tried_less_and_less() {
+    // A lease whose save hung ends by itself, before the next request.
+    for (fault, step) in [(Fault::WritesHang, SECOND), (Fault::SavesHang, SECOND * 6)] {
+        let world = World::new();
+        world.store.set(fault);
+        let replica = world.replica();
+        let (mut delayed, begun) = (Vec::new(), world.now());
+        for number in 1..=120 {
+            let before = world.now();
+            assert_eq!(world.token(&replica, FetchReason::Requested).await, number, "each fetches for itself");
+            let wait = world.now() - before;
+            assert!(wait <= Duration::from_millis(100), "{wait:?}");
+            if !wait.is_zero() {
+                delayed.push((before - begun).as_secs());
+            }
+            world.pass(step).await;
+        }
+        // After 1, 1, 2, 4, 8, 16, 30, 30 s.
+        let most = 10 + usize::try_from(step.as_secs() * 120 / 30).unwrap();
+        assert!((7..most).contains(&delayed.len()), "{delayed:?}");
+        let last = delayed.windows(2).last().unwrap();
+        assert!(last[1] - last[0] >= 30, "{delayed:?}");
+        world.store.set(None);
+        world.pass(SECOND * 31).await;
+        let last = world.token(&replica, FetchReason::Requested).await;
+        assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, last, "it is shared again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_with_foreign_content_suspends_no_other_key() {
+    let world = World::new();
+    let fleet = world.fleet();
+    let tenant = |name: &str| {
+        Replica::from(fleet.share_as(name, Client { server: world.server.clone(), credential: "the usual secret" }))
+    };
+    let (bad, good) = (tenant("bad"), tenant("good"));
+    *world.store.foreign.lock().unwrap() = Some(name_of(&bad.source).await);
+    for number in 1..=5 {
+        assert_eq!(world.token(&bad, FetchReason::Missing).await, number, "it fetches for itself");
+    }
+    assert_eq!(world.store.calls(), 5, "it looks each time");
+    assert_eq!(world.token(&good, FetchReason::Missing).await, 6);
+    assert_eq!(world.token(&tenant("good"), FetchReason::Missing).await, 6, "it is shared");
+    *world.store.foreign.lock().unwrap() = None;
+    assert_eq!(world.token(&bad, FetchReason::Missing).await, 7);
+    assert_eq!(world.token(&tenant("bad"), FetchReason::Missing).await, 7, "it is shared again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_always_newer_ends_in_a_fetch_of_its_own() {
+    let world = World::new();
+    world.store.set(Fault::AlwaysNewer);
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1);
+    // A read, and leases: the sixth newer record is one too many.
+    assert_eq!(world.store.calls(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_is_tried_again_after_pauses() {
     let world = World::new();
     world.store.set(Fault::Refuses);

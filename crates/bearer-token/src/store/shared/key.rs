@@ -7,8 +7,8 @@ use std::fmt;
 
 /// The name of a record: 64 hexadecimal digits.
 ///
-/// It is a keyed hash (HMAC-SHA-256) of everything that decides which token the server issues. So it contains no secret,
-/// and replicas that would get different tokens never share a record. A store may put a prefix before it.
+/// It is a keyed hash (HMAC-SHA-256) of everything that decides which token the server issues. So it contains no
+/// secret, and replicas that would get different tokens never share a record. A store may put a prefix before it.
 ///
 /// ```
 /// use bearer_token::store::StoreKey;

@@ -26,8 +26,8 @@ pub(super) use self::files::{TlsFiles, TlsInput, shut_down};
 /// Lets the cryptography gather its first randomness, which takes aws-lc 20 to 50 ms: its entropy is the jitter of the
 /// CPU. A handshake waits for it, so that no poll takes that long.
 ///
-/// A build of `aws-lc-sys` with `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in its environment takes its entropy from the operating
-/// system, at once.
+/// A build of `aws-lc-sys` with `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in its environment takes its entropy from the
+/// operating system, at once.
 pub(super) static RANDOMNESS: Preparation = Preparation::new(|| {
     if let Some(provider) = provider() {
         // The handshake reports that there is none.

@@ -1,5 +1,6 @@
 //! What the rule holds for whatever destination it is asked about.
 
+use http::Uri;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
