@@ -6,6 +6,7 @@ use crate::{
     test_support::{ManualClock, PausedClock},
 };
 
+#[cfg(feature = "http-transport")]
 mod cancelled;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -178,6 +179,7 @@ async fn a_refusal_or_an_unreached_server_uses_nothing_up() {
 }
 
 #[test]
+#[cfg(feature = "http-transport")]
 fn l63_a_store_that_loses_writes_needs_a_reuse_period() {
     struct Forgetful(MemorySharedStore);
 
