@@ -370,7 +370,7 @@ fn a_late_waiter_gets_the_bearer_in_service() {
 #[test]
 fn an_errors_cause_may_use_the_cache_when_dropped() {
     #[derive(Debug)]
-    struct Meddler(std::sync::Weak<Cache>);
+    struct Meddler(Weak<Cache>);
     impl std::fmt::Display for Meddler {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("meddler")
