@@ -29,6 +29,9 @@ pub(crate) struct Line {
 
 type Labels = BTreeMap<String, String>;
 
+/// The upper bound of a bucket, and its rate at each scrape.
+type Bucket = (f64, Vec<Option<f64>>);
+
 /// What a query or a part of it results in.
 type Series = BTreeMap<Labels, Vec<Option<f64>>>;
 
@@ -102,7 +105,7 @@ fn evaluate(query: &str, run: &Run) -> anyhow::Result<Series> {
     }
 }
 
-/// `sum by (labels) (rate(metric[..]))`. The rate is that from scrape to scrape.
+/// `sum by (labels) (rate(metric[..]))`. Grafana's interval for rates is that of four scrapes.
 fn sum_of_rates(query: &str, rate: &str, run: &Run) -> anyhow::Result<Series> {
     let parts = query.strip_prefix("sum by (").and_then(|rest| rest.split_once(") (rate("));
     let (by, inside) = parts.with_context(|| format!("a sum of rates: {query}"))?;
@@ -112,9 +115,11 @@ fn sum_of_rates(query: &str, rate: &str, run: &Run) -> anyhow::Result<Series> {
         let group = by.split(", ").filter_map(|name| labels.get_key_value(name));
         let group = group.map(|(name, value)| (name.clone(), value.clone())).collect();
         let sum = sums.entry(group).or_insert_with(|| vec![None; values.len()]);
-        for (at, pair) in values.windows(2).enumerate() {
-            if let [Some(before), Some(after)] = pair {
-                *sum[at + 1].get_or_insert(0.0) += (after - before) / INTERVAL.as_secs_f64();
+        for at in 1..values.len() {
+            let scraped = (at.saturating_sub(4)..at).find_map(|from| values[from].map(|before| (from, before)));
+            if let (Some((from, before)), Some(after)) = (scraped, values[at]) {
+                let scrapes = u32::try_from(at - from)?;
+                *sum[at].get_or_insert(0.0) += (after - before) / (INTERVAL * scrapes).as_secs_f64();
             }
         }
     }
@@ -157,12 +162,12 @@ fn metric(name: &str, run: &Run) -> anyhow::Result<Series> {
 
 /// The quantile of each group of buckets, with a straight line inside of a bucket, as Prometheus has it.
 fn quantiles(quantile: f64, buckets: Series) -> anyhow::Result<Series> {
-    let mut groups: BTreeMap<Labels, Vec<(f64, Vec<Option<f64>>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
     for (mut labels, values) in buckets {
         let bound = labels.remove("le").context("a bucket has a bound")?.parse()?;
         groups.entry(labels).or_default().push((bound, values));
     }
-    let of_group = |mut buckets: Vec<(f64, Vec<Option<f64>>)>| {
+    let of_group = |mut buckets: Vec<Bucket>| {
         buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
         let scrapes = buckets.first().map_or(0, |(_, values)| values.len());
         let at_scrape = |at: usize| {

@@ -262,6 +262,6 @@ fn the_exporter_of_the_guide_has_our_version_of_the_facade() {
         let dependencies = &shown["dependencies"];
         assert_eq!(dependencies["metrics-exporter-prometheus"]["version"].as_str(), Some(exporter));
         assert_eq!(dependencies["bearer-token"]["features"].as_array().unwrap(), &["metrics".into()]);
-        assert!(page.contains(&format!("{facade}")), "the version of the facade, {facade}");
+        assert!(page.contains(&format!(" {facade}")), "the version of the facade, {facade}");
     }
 }
