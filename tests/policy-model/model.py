@@ -121,6 +121,10 @@ class Policy:
             return self.terminal_backoff.after(failures)
         return max(self.transient_wait(failures, draw), min(failure.retry_after, self.retry_after_limit))
 
+    def cool_down_beside(self, failure, failures, draw, left):
+        """The wait while a token still serves for `left`: it ends with the token."""
+        return min(self.cool_down(failure, failures, draw), max(left, self.cool_down(failure, 1, draw)))
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -279,7 +283,13 @@ class Provider:
 
     def fail(self, failure, now):
         in_a_row = self.failure.in_a_row + 1 if self.failure else 1
-        until = now.monotonic + self.policy.cool_down(failure, in_a_row, self.draw)
+        serving = self.suspect or self.slot
+        if serving and serving.is_usable(now):
+            left = serving.reserve.remaining(now)
+            wait = self.policy.cool_down_beside(failure, in_a_row, self.draw, left)
+        else:
+            wait = self.policy.cool_down(failure, in_a_row, self.draw)
+        until = now.monotonic + wait
         until = max(until, self.failure.until if self.failure else 0)
         self.failure = replace(failure, until=until, in_a_row=in_a_row)
         if self.suspect:

@@ -195,6 +195,12 @@ fn down(error: &Error) -> Down {
         Some("25006") => ": connect to the primary server, not to a standby",
         _ => "",
     };
+    if let Some(code) = code.filter(|code| code.starts_with("22")) {
+        // A data exception, such as an infinite time. `PostgresStore` writes none, so the row is not its own.
+        let message =
+            format!("the row of this key has a value that PostgreSQL cannot use (SQLSTATE {code}); delete it");
+        return Down::new(message).for_this_key();
+    }
     match (code, std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>())) {
         (Some(code), _) => Down::new(format!("PostgreSQL refused a statement with SQLSTATE {code}{advice}")),
         (None, Some(io)) => Down::new(format!("PostgreSQL gave no answer: {}", io.kind())),

@@ -9,15 +9,26 @@ use redis::Script;
 ///
 /// A fence is the server's time, or the next number if that is greater. So fences grow even if a server lost
 /// everything. The hash outlives its record and its lease by an hour, to refuse holders that were paused.
+///
+/// A field that is no whole number counts as absent, so the next save replaces it. Something else than a hash is left
+/// alone.
 const COMMON: &str = r"
 local key = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000000 + tonumber(t[2])
-local record, version, ends, fence, leased =
-    unpack(redis.call('HMGET', key, 'record', 'version', 'until', 'fence', 'leased'))
+local fields = redis.pcall('HMGET', key, 'record', 'version', 'until', 'fence', 'leased')
+if fields.err then
+    return string.find(fields.err, 'WRONGTYPE', 1, true) and {'foreign'} or fields
+end
+local record, version, ends, fence, leased = unpack(fields)
 local function number(value) return string.format('%.0f', value) end
-local function snapshot(name) return {name, record, version, number(tonumber(ends) - now)} end
-if not record or tonumber(ends) <= now then record, version = false, '0' end
+local function whole(text)
+    local value = text and string.match(text, '^%d+$') and tonumber(text)
+    return value and value < 9007199254740992 and value or 0
+end
+ends, leased = whole(ends), whole(leased)
+local function snapshot(name) return {name, record, version, number(ends - now)} end
+if not record or ends <= now or whole(version) == 0 then record, version = false, '0' end
 local function keep(last)
     redis.call('PEXPIRE', key, number(math.ceil((last - now) / 1000) + 3600000))
 end
@@ -29,11 +40,11 @@ const READ: &str = "return record and snapshot('record') or false";
 /// Arguments: the version that was seen, the microseconds of the lease.
 const LEASE: &str = r"
 if record and version ~= ARGV[1] then return snapshot('newer') end
-if leased and tonumber(leased) > now then return {'held', number(tonumber(leased) - now)} end
-local granted = number(math.max(now, (tonumber(fence) or 0) + 1))
+if leased > now then return {'held', number(leased - now)} end
+local granted = number(math.max(now, whole(fence) + 1))
 local last = now + tonumber(ARGV[2])
 redis.call('HSET', key, 'fence', granted, 'leased', number(last))
-keep(record and math.max(last, tonumber(ends)) or last)
+keep(record and math.max(last, ends) or last)
 return {'granted', granted}
 ";
 

@@ -148,6 +148,11 @@ fn number(words: &Words, index: usize) -> Result<u64, Down> {
 }
 
 fn snapshot(words: &Words) -> Result<Snapshot, Down> {
+    if name(words) == b"foreign" {
+        let message =
+            "Redis has a value of another type under the name of this record; delete it, or set another prefix";
+        return Err(Down::new(message).for_this_key());
+    }
     let record = words.get(1).cloned().unwrap_or_default();
     Ok(Snapshot::new(record, Version::new(number(words, 2)?), Duration::from_micros(number(words, 3)?)))
 }

@@ -11,11 +11,12 @@ use bearer_token::{
 use crate::ManualClock;
 
 mod leases;
+mod limits;
 mod records;
 #[cfg(test)]
 mod tests;
 
-pub use self::{leases::*, records::*};
+pub use self::{leases::*, limits::*, records::*};
 
 /// Makes a test of each clause of the [contract of a shared store](SharedStore#the-contract).
 ///
@@ -34,7 +35,7 @@ pub use self::{leases::*, records::*};
 /// # }
 /// ```
 ///
-/// Leases and lives end in some tests, which wait for a second in all. A store that has a clock of its own does not
+/// Leases and lives end in some tests, which wait for some seconds in all. A store that has a clock of its own does not
 /// wait: return it with its [`ManualClock`], as [`OnClock`](crate::store_contract::OnClock). Attributes before the
 /// function apply to every test:
 ///
@@ -75,6 +76,11 @@ macro_rules! store_contract {
             an_earlier_fence_saves_nothing_after_a_later_save
             a_lease_over_an_unseen_record_shows_it
             a_wait_for_a_change_ends_in_time
+            a_dropped_lease_is_granted_or_is_not
+            a_dropped_save_saves_all_or_nothing
+            a_lease_that_meets_a_save_is_held_or_shows_the_record
+            a_lease_may_have_any_time
+            a_record_may_have_any_life
         );
     };
     (@each $attributes:tt $make:path; $($clause:ident)+) => {

@@ -34,8 +34,6 @@
 //!
 //! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
-#[cfg(not(bearer_loom))]
-use std::mem::offset_of;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -46,7 +44,7 @@ use crate::{
     observe::{EventKind, FirstTimes, Observers},
     platform::{Clock, Moment, Platform},
     provider::{
-        cache::{Cache, Want},
+        cache::{Cache, Copied, Want},
         ticket::{ProviderId, Reject},
     },
     resource::{origin::Destination, origins::Origins, refusals::Refusals, sending::HeaderForm},
@@ -117,11 +115,11 @@ pub struct TokenProvider {
 pub(crate) struct Inner {
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
     origins: Arc<Origins>,
-    form: Arc<HeaderForm>,
     /// The platform's.
     clock: Arc<dyn Clock>,
     /// It begins with the bearer in service.
     cache: Cache,
+    form: Arc<HeaderForm>,
     id: ProviderId,
     /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
     counted: Option<Arc<Origins>>,
@@ -140,9 +138,6 @@ pub(crate) struct Inner {
     /// The provider that the fetch in progress waits for.
     waits: Waits,
 }
-
-#[cfg(not(bearer_loom))]
-const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
 impl TokenProvider {
     /// Starts building a provider for a source. Nothing is fetched before the first use.
@@ -164,6 +159,27 @@ impl TokenProvider {
     /// clear, or no origin is allowed yet. The message names the builder method to call.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
+        match self.insert_fresh(request) {
+            Some(ticket) => Ok(Authorized::Inserted(ticket)),
+            None => self.authorize_otherwise(request),
+        }
+    }
+
+    /// Inserts a fresh bearer into a request to an origin that is spelled as it was allowed: all that most requests
+    /// need. `None` says that nothing was done.
+    ///
+    /// The ticket is returned in a register. A result with an error goes through memory, and has to be dropped.
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut http::Request<B>) -> Option<Ticket> {
+        if request.extensions().get::<PassThrough>().is_some() || !self.inner.origins.allow_exactly(request.uri()) {
+            return None;
+        }
+        self.inner.insert_fresh(request.headers_mut())
+    }
+
+    /// Authorizes a request that needs more than a fresh bearer, or none.
+    #[inline(never)]
+    fn authorize_otherwise<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
@@ -186,20 +202,28 @@ impl TokenProvider {
     }
 
     /// The same as [`authorize`](Self::authorize), but leaves [`PassThrough`] and the refresh of a stale bearer to the
-    /// caller. If a refresh is due, the current moment is returned as well.
+    /// caller, which may have a copy of the bearer. If a refresh is due, the current moment is returned as well.
     #[inline]
-    fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
+    fn authorize_only<B>(
+        &self,
+        request: &mut http::Request<B>,
+        copied: Option<&mut Copied>,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.without_token_for(request.uri().into(), request.headers()) {
-            None => Ok(self.inner.insert_only(request.headers_mut())),
+            None => Ok(self.inner.insert_copied(request.headers_mut(), copied)),
             Some(result) => Ok((result?, None)),
         }
     }
 
-    /// The same as [`authorize_client`](Authorize::authorize_client), but leaves the refresh to the caller.
+    /// The same for clients whose requests are of another type.
     #[inline]
-    fn authorize_client_only(&self, request: &mut impl ClientRequest) -> Result<(Authorized, Option<Moment>), Error> {
+    fn authorize_client_only(
+        &self,
+        request: &mut impl ClientRequest,
+        copied: Option<&mut Copied>,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.without_token_for(request.destination(), request.headers()) {
-            None => Ok(self.inner.insert_only(request.headers_mut())),
+            None => Ok(self.inner.insert_copied(request.headers_mut(), copied)),
             Some(result) => Ok((result?, None)),
         }
     }

@@ -149,6 +149,9 @@ pub struct AccessToken {
     issued: Option<Moment>,
     /// What it brings with it, if replicas share it.
     inherited: Option<Inherited>,
+    /// Whether only the replica that got it uses it.
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    is_not_shared: bool,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -178,6 +181,7 @@ impl AccessToken {
             refresh_in: None,
             issued: None,
             inherited: None,
+            is_not_shared: false,
             scope: None,
             extras: BTreeMap::new(),
         }
@@ -303,6 +307,17 @@ impl AccessToken {
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, inherited: Inherited) -> Self {
         AccessToken { inherited: Some(inherited), ..self }
+    }
+
+    /// Keeps the token from other replicas: it is not what its source is asked for now.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
+    pub(crate) fn not_shared(self) -> Self {
+        AccessToken { is_not_shared: true, ..self }
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn is_not_shared(&self) -> bool {
+        self.is_not_shared
     }
 
     pub(crate) fn inherited(&self) -> Option<&Inherited> {

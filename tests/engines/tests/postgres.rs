@@ -52,6 +52,23 @@ async fn a_killed_server_has_everything_that_it_acknowledged() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
+async fn a_row_with_an_endless_time_is_unusable_for_its_own_key() {
+    let Held(store, server) = held().await;
+    let fence = granted(&store, &key(20), Version::ABSENT).await;
+    store.save(&key(20), b"MARKER", LIFE, fence, Version::ABSENT).await.unwrap();
+    server.query(&format!("UPDATE bearer_token SET ends = 'infinity' WHERE key = '{}'", key(20)));
+    for error in
+        [store.read(&key(20)).await.unwrap_err(), store.lease(&key(20), Version::ABSENT, TTL).await.unwrap_err()]
+    {
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("the row of this key") && text.contains("is_for_this_key: true"), "{text}");
+        assert!(!text.contains("MARKER"), "{text}");
+    }
+    assert_eq!(store.read(&key(21)).await.unwrap(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
 async fn a_connection_that_hangs_is_replaced() {
     let Held(_, server) = held().await;
     let proxy = Proxy::start(server.port()).await;

@@ -356,7 +356,8 @@ impl Model {
     }
 
     fn failed(&self, id: u64, retry: Retry) {
-        let now = self.world.moment().now.monotonic();
+        let moment = self.world.moment().now;
+        let now = moment.monotonic();
         let mut state = lock(&self.state);
         let Some(flying) = state.running.remove(&id) else { return };
         self.oracle.see(|seen| seen.failures += 1);
@@ -372,10 +373,15 @@ impl Model {
         state.withdrawn = Withdrawn::No;
         let doubled =
             |first: Duration, limit: Duration| first.saturating_mul(1 << (state.failures - 1).min(16)).min(limit);
-        let wait = match retry {
-            Retry::Later { after } => (doubled(SECOND, MINUTE) / 2).max(after.unwrap_or_default().min(60 * MINUTE)),
-            _ => doubled(5 * SECOND, 5 * MINUTE),
+        let (wait, least) = match retry {
+            Retry::Later { after } => {
+                let asked = after.unwrap_or_default().min(60 * MINUTE);
+                ((doubled(SECOND, MINUTE) / 2).max(asked), (SECOND / 2).max(asked))
+            }
+            _ => (doubled(5 * SECOND, 5 * MINUTE), 5 * SECOND),
         };
+        // It may end with the token that is in service, but a first failure's wait is the least.
+        let wait = state.least_left(moment).map_or(wait, |left| wait.min(left.max(least)));
         state.terminal = retry == Retry::AfterChange;
         state.closed_until = state.closed_until.max(now + wait);
     }
@@ -507,8 +513,8 @@ impl Model {
         let now = self.world.moment().now.monotonic();
         let Some(outage) = lock(&self.state).outage.take() else { return };
         self.oracle.see(|seen| seen.outages += 1);
-        // The shortest waits that the policy allows: 0.5 s, 1 s, .. 30 s, and so on.
-        let (mut left, mut wait, mut allowed) = (now - outage.since, SECOND / 2, 2);
+        // The shortest waits that the policy allows: 0.5 s, 1 s, .. 30 s, and so on. One of them may end with the token.
+        let (mut left, mut wait, mut allowed) = (now - outage.since, SECOND / 2, 3);
         while left >= wait {
             left -= wait;
             wait = (2 * wait).min(30 * SECOND);
@@ -539,6 +545,16 @@ impl State {
     fn surely_usable(&self, now: Moment) -> Option<&str> {
         let current = self.current.as_deref().filter(|_| !self.unsure)?;
         self.tokens.get(current)?.is_surely_usable(now).then_some(current)
+    }
+
+    /// The shortest time for which the token in service may still be sent, if there is one that may.
+    fn least_left(&self, now: Moment) -> Option<Duration> {
+        if self.unsure {
+            return Some(Duration::ZERO);
+        }
+        let issued = &self.tokens.get(self.current.as_deref()?)?.issued;
+        let usable = issued.iter().filter(|(asked, lifetime)| is_usable(asked, *lifetime, now));
+        usable.map(|(asked, lifetime)| asked.now.after(*lifetime - kept_back(*lifetime)).remaining(now)).min()
     }
 
     /// Notes the end of a fetch that a rejection forced, or may have forced.

@@ -1,6 +1,13 @@
 //! The chapter on the life of a token: its tables, against a provider whose clock and randomness are the test's.
 
-use std::{future::ready, time::Duration};
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bearer_token::{
     AccessToken, Error, ErrorKind, FetchContext, ProviderState, Retry, TokenProvider, TokenSource,
@@ -55,6 +62,50 @@ async fn tokens_change_their_state_at_the_seconds_of_the_table() {
             let moment = Duration::from_millis(1);
             assert_eq!(state_at(at - moment, lifetime, draw).await, before, "{lifetime}: before {second}");
             assert_eq!(state_at(at, lifetime, draw).await, after, "{lifetime}: at {second}");
+        }
+    }
+}
+
+/// The requests that fail in an outage, one request a second, from when the token could be refreshed until it expires.
+async fn failures_in_an_outage(lifetime: u64, from: u64, until: u64, draw: u8) -> usize {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let seen = is_down.clone();
+    let source = move |_cx: FetchContext| {
+        ready(match seen.load(Relaxed) {
+            true => {
+                Err(Error::new(ErrorKind::Unavailable, "the server is down").with_retry(Retry::Later { after: None }))
+            }
+            false => Ok(AccessToken::new("token").expires_in(Duration::from_secs(lifetime))),
+        })
+    };
+    let (provider, clock) = provider(source, draw);
+    provider.token().await.unwrap();
+    let mut failures = 0;
+    for second in 1..=lifetime {
+        clock.advance(Duration::from_secs(1));
+        is_down.store((from..until).contains(&second), Relaxed);
+        failures += usize::from(provider.token().await.is_err());
+        // The refresh in the background.
+        tokio::task::yield_now().await;
+    }
+    failures
+}
+
+#[tokio::test]
+async fn l06_an_outage_that_ends_with_the_token_fails_no_request() {
+    for row in table(&chapter("life"), "| lifetime | earliest refresh | latest refresh | sent until |") {
+        let numbers: Vec<u64> = row.iter().map(|cell| cell.parse().unwrap()).collect();
+        let [lifetime, earliest, latest, until] = numbers[..] else { panic!("{row:?}") };
+        // The first wait may outlast a token that serves for a few seconds only.
+        if !(60..=3_600).contains(&lifetime) {
+            continue;
+        }
+        for (draw, refresh) in [(LEAST, latest), (MOST, earliest)] {
+            for end in (refresh..=until).rev().step_by((until - refresh) as usize / 12) {
+                assert_eq!(failures_in_an_outage(lifetime, refresh, end, draw).await, 0, "{lifetime} s, until {end}");
+            }
+            // It is seen when there is one.
+            assert_ne!(failures_in_an_outage(lifetime, refresh, until + 2, draw).await, 0, "{lifetime} s");
         }
     }
 }

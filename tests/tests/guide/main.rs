@@ -1,5 +1,5 @@
 //! What the guide says in tables and lists, against the code: a new event, metric or number without its line fails
-//! here. Its snippets are doctests of this package, and `troubleshooting.rs` checks its messages.
+//! here. Its snippets are doctests of this package, and `tests/troubleshooting` checks its messages.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,

@@ -4,6 +4,7 @@
 mod bound;
 mod chaos;
 mod cool_downs;
+mod hot_keys;
 mod limits;
 mod misuse;
 mod over_tls;

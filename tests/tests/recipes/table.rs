@@ -20,7 +20,7 @@ const BY_CODE: &[(u32, &str, &str, &str)] = &[
 const BEFORE: &str = "\
 # Providers
 
-How each of 62 ways in which APIs use bearer tokens is served. A recipe is a configuration file under
+How each of 63 ways in which APIs use bearer tokens is served. A recipe is a configuration file under
 [`examples/providers`](../examples/providers): copy it, and replace the values. A fact
 that the provider's own documentation does not confirm is marked `# unconfirmed:` in the recipe.
 

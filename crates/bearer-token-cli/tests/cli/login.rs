@@ -3,6 +3,7 @@
 use std::{
     process::Stdio,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use axum::{Form, Json, Router, extract::State, http::HeaderMap, response::IntoResponse, routing};
@@ -23,6 +24,8 @@ struct Server(Arc<Mutex<Seen>>);
 struct Seen {
     forms: Vec<Vec<(String, String)>>,
     authorizations: Vec<Option<String>>,
+    /// When each request arrived.
+    times: Vec<Instant>,
     /// The responses to polls, before the token.
     polls: Vec<&'static str>,
     issuer: String,
@@ -49,6 +52,8 @@ impl Server {
         let mut seen = self.0.lock().unwrap();
         seen.authorizations.push(headers.get("authorization").map(|value| value.to_str().unwrap().to_owned()));
         seen.forms.push(form);
+        #[allow(clippy::disallowed_methods, reason = "the command waits in real time")]
+        seen.times.push(Instant::now());
     }
 
     /// A parameter of the last request.
@@ -226,6 +231,7 @@ async fn a_refused_consent_stores_nothing() {
     assert!(server.0.lock().unwrap().forms.is_empty() && !config.directory.path().join("refresh.json").exists());
 }
 
+// shows: 8628/3.1 8628/3.3a 8628/3.3b 8628/3.4a 8628/3.4b 8628/3.5a
 #[tokio::test]
 async fn a_device_login_polls_until_consent() {
     let (server, url) = Server::start().await;
@@ -241,10 +247,22 @@ async fn a_device_login_polls_until_consent() {
     let forms = server.0.lock().unwrap().forms.clone();
     assert_eq!(forms.len(), 3);
     assert!(forms[0].contains(&("scope".into(), "read offline_access".into())), "{forms:?}");
-    assert!(forms[2].contains(&("device_code".into(), "d".into())), "{forms:?}");
+    for poll in &forms[1..] {
+        assert!(poll.contains(&("device_code".into(), "d".into())), "{poll:?}");
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        assert!(poll.contains(&("grant_type".into(), grant.into())), "{poll:?}");
+    }
+    let (authorizations, times) = {
+        let seen = server.0.lock().unwrap();
+        (seen.authorizations.clone(), seen.times.clone())
+    };
+    assert!(authorizations.iter().all(Option::is_some), "HTTP Basic each time: {authorizations:?}");
+    // The interval of the response, in seconds.
+    assert!(times[2] - times[1] >= Duration::from_secs(1), "{times:?}");
     assert_stored(&server, &config).await;
 }
 
+// shows: 8628/3.5d
 #[tokio::test]
 async fn a_refused_device_login_names_the_code() {
     let (server, url) = Server::start().await;
@@ -253,6 +271,7 @@ async fn a_refused_device_login_names_the_code() {
     let ended = cli(&["login", "--config", &config.path, "--device-url", &format!("{url}/device")]).await;
     ended.assert_status(4);
     assert!(ended.err.contains("code:  access_denied\n"), "{}", ended.err);
+    assert_eq!(server.0.lock().unwrap().forms.len(), 2, "it does not poll again");
 }
 
 // shows: 6749/3.1b 6749/10.5

@@ -24,6 +24,8 @@ const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
 struct Server(Arc<AtomicUsize>);
 
 impl bearer_token::transport::Transport for Server {
+    fn identity(&self, _: &mut bearer_token::Identity) {}
+
     async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
         let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         let body = format!(r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": 3600}}"#);

@@ -48,6 +48,10 @@ enum Flaw {
     AbsentRefuses,
     ReadFindsNothing,
     WaitsForEver,
+    DroppedLeasesStay,
+    SavesInTwoSteps,
+    SavesReleaseFirst,
+    LongTimesAreNone,
 }
 
 /// A store with one flaw, around one without.
@@ -76,6 +80,11 @@ impl Flawed {
         Snapshot::new(record, version, life)
     }
 
+    /// The time, or none in place of one that a smaller type cannot have.
+    fn converted(&self, time: Duration) -> Duration {
+        if self.is(Flaw::LongTimesAreNone) && time == Duration::MAX { Duration::ZERO } else { time }
+    }
+
     /// The version in the store, for flaws that do not compare it.
     async fn current(&self, key: &StoreKey) -> Version {
         self.store.read(key).await.ok().flatten().map_or(Version::ABSENT, |snapshot| snapshot.version)
@@ -96,7 +105,14 @@ impl SharedStore for Flawed {
             Flaw::NewerIsNotShown | Flaw::VersionsRepeat => self.current(&key).await,
             _ => seen,
         };
-        let ttl = if self.is(Flaw::LeasesNeverEnd) { FOREVER } else { ttl };
+        let ttl = self.converted(if self.is(Flaw::LeasesNeverEnd) { FOREVER } else { ttl });
+        if self.is(Flaw::DroppedLeasesStay) {
+            // A lock that is set first, and gets its time in a second step.
+            if let Leased::Granted(fence) = self.store.lease(&key, seen, FOREVER).await? {
+                tokio::task::yield_now().await;
+                self.store.release(&key, fence).await?;
+            }
+        }
         let mut leased = self.store.lease(&key, seen, ttl).await?;
         if let (Leased::Held(_), true) = (&leased, self.is(Flaw::EveryLeaseIsGranted)) {
             leased = Leased::Granted(Fence::new(self.last.lock().unwrap().0));
@@ -134,7 +150,18 @@ impl SharedStore for Flawed {
         if self.is(Flaw::AbsentRefuses) && seen != current {
             return Ok(Saved::Changed(Snapshot::new(Vec::new(), last_version, Duration::ZERO)));
         }
-        let life = if self.is(Flaw::RecordsNeverEnd) { FOREVER } else { life };
+        let life = self.converted(if self.is(Flaw::RecordsNeverEnd) { FOREVER } else { life });
+        if self.is(Flaw::SavesReleaseFirst) {
+            self.store.release(&key, fence).await?;
+            tokio::task::yield_now().await;
+        }
+        if self.is(Flaw::SavesInTwoSteps)
+            && let Saved::Saved(version) = self.store.save(&key, &record[..record.len() / 2], life, fence, seen).await?
+        {
+            tokio::task::yield_now().await;
+            let Leased::Granted(fence) = self.store.lease(&key, version, LONG).await? else { panic!() };
+            return self.store.save(&key, record, life, fence, version).await;
+        }
         let record = match self.flaw {
             Flaw::RecordsAreText => String::from_utf8_lossy(record).into_owned().into_bytes(),
             Flaw::RecordsAreCut => record[..record.len().min(4_096)].to_vec(),
@@ -207,6 +234,10 @@ fn each_flaw_fails_at_its_clause() {
         NewerIsNotShown => a_lease_over_an_unseen_record_shows_it;
         AbsentRefuses => an_absent_record_refuses_no_save;
         ReadFindsNothing => a_saved_record_is_read_back;
+        DroppedLeasesStay => a_dropped_lease_is_granted_or_is_not;
+        SavesInTwoSteps => a_dropped_save_saves_all_or_nothing;
+        SavesReleaseFirst => a_lease_that_meets_a_save_is_held_or_shows_the_record;
+        LongTimesAreNone => a_lease_may_have_any_time, a_record_may_have_any_life;
     }
 }
 

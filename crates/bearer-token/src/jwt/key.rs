@@ -326,22 +326,25 @@ impl SigningKey {
     }
 
     /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn credential(&self, identity: &mut Identity) {
         let key = self.clone();
         identity.credential(move |cx| {
             let key = key.clone();
-            Box::pin(async move {
-                let key = key.now(cx.platform()).await?;
-                let known = match key.public_key() {
-                    Ok(der) => der,
-                    Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
-                        return key.credential_code(cx.platform()).await;
-                    }
-                    Err(_) => key.key_id().unwrap_or_default().into_bytes(),
-                };
-                Ok(Zeroizing::new(known))
-            })
+            Box::pin(async move { key.now(cx.platform()).await?.known(cx.platform()).await })
         });
+    }
+
+    /// What tells this key from others: its public key, or for a secret a code that only the secret makes.
+    pub(crate) async fn known(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let known = match self.public_key() {
+            Ok(der) => der,
+            Err(_) if self.algorithm.is_hmac() && !matches!(self.place, KeyPlace::Remote(_)) => {
+                return self.credential_code(platform).await;
+            }
+            Err(_) => self.key_id().unwrap_or_default().into_bytes(),
+        };
+        Ok(Zeroizing::new(known))
     }
 
     /// A code that only this shared secret makes.

@@ -193,7 +193,7 @@ impl TokenSource for SelfSigned {
 
     fn identity(&self, identity: &mut Identity) {
         identity.text("source", "self-signed");
-        self.template.identity(identity);
+        self.template.identity_with_key(identity);
     }
 }
 

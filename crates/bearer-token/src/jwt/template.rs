@@ -117,8 +117,39 @@ impl JwtTemplate {
         JwtTemplate(Arc::new(template))
     }
 
-    /// Describes the claims that are the same in each JWT. The key is the credential.
+    /// Describes JWTs that are exchanged for tokens. The key is the credential: a new one gets the same tokens.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn identity(&self, identity: &mut Identity) {
+        self.describe_claims(identity);
+        self.0.header.identity(identity);
+        self.0.key.credential(identity);
+    }
+
+    /// Describes JWTs that are the token themselves. The key counts, because it may be what decides their rights.
+    ///
+    /// App Store Connect has a role for each key, and `iss` is the same for all of them. Stream's JWTs of two
+    /// applications differ in nothing but the secret. To sign another one costs no request.
+    pub(crate) fn identity_with_key(&self, identity: &mut Identity) {
+        self.describe_claims(identity);
+        for name in self.0.header.computed_names() {
+            identity.unknown(format!("header.{name}"));
+        }
+        let template = self.clone();
+        identity.looked_up("signed", move |cx| {
+            let template = template.clone();
+            Box::pin(async move {
+                let key = template.0.key.now(cx.platform()).await?;
+                // JSON has no such byte.
+                let mut bytes = Zeroizing::new(template.0.header.fixed_text(&key).into_bytes());
+                bytes.push(0);
+                bytes.extend_from_slice(&key.known(cx.platform()).await?);
+                Ok(bytes)
+            })
+        });
+    }
+
+    /// Describes the claims that are the same in each JWT.
+    fn describe_claims(&self, identity: &mut Identity) {
         let Claims { fixed, looked_up, computed, .. } = &self.0.claims;
         identity.text("claims", Value::from(fixed.clone()).to_string());
         identity.set("claims looked up", looked_up.names());
@@ -135,8 +166,6 @@ impl JwtTemplate {
         for name in computed.names() {
             identity.unknown(format!("claim.{name}"));
         }
-        self.0.header.identity(identity);
-        self.0.key.credential(identity);
     }
 
     /// Signs a JWT with its own `iat`, `exp` and `jti`. Nothing is cached, because an assertion is used once

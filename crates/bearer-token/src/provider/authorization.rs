@@ -1,8 +1,9 @@
 //! What happens to the head of a request.
 //!
-//! The warm path is `without_token_for` and `insert_only`, and fits on one screen on purpose. It reads the origins, the
-//! clock and the slot, and writes one header. Everything else is behind `#[cold]` functions: other spellings of an
-//! origin, requests that get no token, events, counting.
+//! The warm path is `insert_fresh`, and fits on one screen on purpose. It reads the clock and a front of the slot, and
+//! writes one header; the origin was compared before. If anything is not as usual, it does nothing, and the other
+//! functions here start from the beginning: other spellings of an origin, requests that get no token, a header of the
+//! caller's, a stale bearer, events, counting.
 //!
 //! # The order of the questions
 //!
@@ -14,14 +15,17 @@
 
 use std::{fmt, sync::Arc};
 
-use http::HeaderMap;
+use http::{HeaderMap, header::AUTHORIZATION};
 
 use super::{Inner, Ticket};
 use crate::{
     error::{Error, ErrorKind},
     observe::{CacheRead, EventKind, Text},
     platform::Moment,
-    provider::schedule::Freshness,
+    provider::{
+        cache::{Cache, Copied, Inserted},
+        schedule::Freshness,
+    },
     resource::{injection::has_several_of, origin::Destination, origins::OriginVerdict, repetition::repeats},
 };
 
@@ -59,24 +63,47 @@ pub enum Authorized {
 }
 
 impl Inner {
+    /// Inserts the bearer in service if it is fresh, and if nothing else is to be decided.
+    #[inline]
+    pub(super) fn insert_fresh(&self, headers: &mut HeaderMap) -> Option<Ticket> {
+        if has_several_of(&AUTHORIZATION, headers) { None } else { self.cache.insert_fresh(headers, self.clock.now()) }
+    }
+
     /// Inserts the bearer in service.
     #[inline]
     pub(super) fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
-        let (authorized, stale_at) = self.insert_only(headers);
+        let (authorized, stale_at) = self.insert_only(headers, Cache::insert);
         if let Some(now) = stale_at {
             self.refresh(now);
         }
         authorized
     }
 
+    /// Inserts the bearer in service, from a copy if there is one, and says if a refresh is due.
+    #[inline]
+    pub(super) fn insert_copied(
+        &self,
+        headers: &mut HeaderMap,
+        copied: Option<&mut Copied>,
+    ) -> (Authorized, Option<Moment>) {
+        match copied {
+            Some(copied) => self.insert_only(headers, |cache, headers, now| cache.insert_from(copied, headers, now)),
+            None => self.insert_only(headers, Cache::insert),
+        }
+    }
+
     /// Inserts the bearer in service, and says if a refresh is due.
     #[inline]
-    pub(super) fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
+    fn insert_only(
+        &self,
+        headers: &mut HeaderMap,
+        insert: impl FnOnce(&Cache, &mut HeaderMap, Moment) -> Option<Inserted>,
+    ) -> (Authorized, Option<Moment>) {
         if has_several_of(self.form.name(), headers) {
             return (Authorized::Passed, None);
         }
         let now = self.clock.now();
-        let (ticket, freshness) = match self.cache.insert(headers, now) {
+        let (ticket, freshness) = match insert(&self.cache, headers, now) {
             Some((ticket, freshness, true)) => (ticket, freshness),
             Some((_, _, false)) => return (Authorized::Passed, None),
             None if self.has_its_own(headers) => return (Authorized::Passed, None),

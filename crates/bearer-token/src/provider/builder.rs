@@ -254,7 +254,6 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
-        let is_keyed = self.keyed.is_some();
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
         observers.tell(EventKind::Built {});
@@ -270,11 +269,15 @@ impl TokenProviderBuilder {
             true => (Arc::new(Origins::asked_elsewhere()), Some(origins)),
             false => (origins, None),
         };
+        let cache = match &self.keyed {
+            Some(_) => Cache::of_many(self.policy),
+            None => Cache::new(self.policy),
+        };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             origins,
             form: Arc::new(form),
             clock: self.platform.clock(),
-            cache: if is_keyed { Cache::of_many(self.policy) } else { Cache::new(self.policy) },
+            cache,
             id: ProviderId::enter(weak.clone()),
             counted,
             platform: self.platform,

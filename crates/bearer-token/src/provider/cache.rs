@@ -37,9 +37,10 @@
 //! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer
 //! by itself. An empty cell changes no row. Each transition ends with a check in debug builds.
 
-#[cfg(not(bearer_loom))]
-use std::mem::offset_of;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use http::HeaderMap;
 
@@ -53,7 +54,7 @@ use crate::{
         jitter::Draw,
         policy::Policy,
         schedule::Freshness,
-        ticket::Generation,
+        ticket::{Generation, Ticket},
     },
     resource::sharded::Crowd,
     source::Challenge,
@@ -70,9 +71,10 @@ mod successor;
 pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFlight, Want};
 #[cfg(test)]
 pub(crate) use self::row::Row;
+pub(crate) use self::served::{Copied, Copies, Inserted};
 use self::{
     renewal::Renewal,
-    served::{Inserted, Served},
+    served::Served,
     successor::{is_usable, successor},
 };
 
@@ -85,7 +87,7 @@ use self::{
 pub(crate) struct Cache {
     /// Whether a bearer should have several copies of its headers.
     crowd: Crowd,
-    /// The bearer in service. An expired one stays, to notice a source that returns it again.
+    /// The bearer in service, with a copy of what a warm request needs. An expired one stays, to notice a source that returns it again.
     slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
@@ -95,10 +97,6 @@ pub(crate) struct Cache {
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
-
-/// How many bytes of the beginning a warm request reads.
-#[cfg(not(bearer_loom))]
-pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 /// What only transitions look at.
 #[derive(Default)]
@@ -127,9 +125,14 @@ impl Cache {
         Cache::with(Served::new(), policy)
     }
 
-    /// The cache of one of many providers, most of which are used now and then: it has no copies of the bearer.
+    /// The cache of one of many providers, most of which are used now and then.
     pub(crate) fn of_many(policy: Policy) -> Self {
-        Cache::with(Served::without_fronts(), policy)
+        Cache::with(Served::of_many(), policy)
+    }
+
+    /// Tells the cache of one of many providers where their map keeps copies of its bearer.
+    pub(crate) fn copied_by(&self, copies: Weak<dyn Copies>) {
+        self.slot.copied_by(copies);
     }
 
     fn with(slot: Served, policy: Policy) -> Self {
@@ -147,29 +150,46 @@ impl Cache {
         &self.policy
     }
 
+    /// Inserts the bearer in service into a head, if it is fresh and a front has it: the warm path of most requests.
+    /// Otherwise nothing is done.
+    #[inline]
+    pub(crate) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.slot.insert_fresh(headers, now)
+    }
+
     /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is
     /// left as it was.
     #[inline]
     pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        if self.slot.has_fronts() { self.slot.insert(headers, now) } else { self.insert_from_slot(headers, now) }
-    }
-
-    #[inline]
-    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        let (inserted, is_crowded) = self.slot.read(|bearer| {
-            let bearer = bearer?;
-            let inserted = bearer.insert(headers, now)?;
-            Some((inserted, bearer.credential.is_single() && self.crowd.is_crowded(now)))
-        })?;
-        if is_crowded {
-            self.share_out(inserted.0.generation());
+        let (inserted, is_single) = self.slot.insert(headers, now)?;
+        if self.slot.is_of_many() && is_single {
+            self.note_use(&inserted, now);
         }
         Some(inserted)
     }
 
+    /// The same from a copy that the map of the provider keeps.
+    #[inline]
+    pub(crate) fn insert_from(&self, copied: &mut Copied, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        let (inserted, is_single) = self.slot.insert_copied(copied, headers, now)?;
+        if is_single {
+            self.note_use(&inserted, now);
+        }
+        Some(inserted)
+    }
+
+    /// Notes a use by this thread of a bearer whose headers all threads share. If threads take turns at it, makes
+    /// copies of them.
+    #[inline]
+    fn note_use(&self, (ticket, ..): &Inserted, now: Moment) {
+        if self.crowd.is_crowded(now) {
+            self.share_out(ticket.generation());
+        }
+    }
+
     /// Whether threads share one copy of the headers of a new bearer.
     pub(crate) fn begins_single(&self) -> bool {
-        !self.slot.has_fronts()
+        self.slot.is_of_many()
     }
 
     /// Looks at the bearer in service without a lock.
@@ -456,7 +476,13 @@ impl Cache {
     /// Begins a cool-down. The suspect, if there is one, returns to service.
     fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
-        let wait = self.policy.cool_down(&error, in_a_row, draw);
+        let wait = match self.last(state).filter(|bearer| is_usable(bearer, now)) {
+            Some(bearer) => {
+                let left = bearer.deadlines().reserve.remaining(now);
+                self.policy.cool_down_beside(&error, in_a_row, draw, left)
+            }
+            None => self.policy.cool_down(&error, in_a_row, draw),
+        };
         // A fetch that did not wait for the cool-down does not end it by failing.
         let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));

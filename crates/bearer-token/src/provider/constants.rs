@@ -133,7 +133,7 @@ pub(super) const JITTER_SHARE: u32 = 5;
 
 /// Covers the time that a request takes to the API, and a small difference between the clocks.
 pub(super) const RESERVE: Duration = Duration::from_secs(10);
-/// Bridges an outage of the authorization server of up to 15 min.
+/// Bridges an outage of the authorization server of nearly this time, if tokens live for long enough.
 pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
 /// As long as a caller is likely to wait.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -27,13 +27,13 @@ use std::{
     fmt,
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use http::{HeaderMap, Request};
 
 use self::{
-    bounded_map::{BoundedMap, Entry},
+    bounded_map::{BoundedMap, Entry, Missed},
     fetch_limit::FetchLimit,
 };
 use crate::{
@@ -42,7 +42,9 @@ use crate::{
     observe::Observer,
     platform::{Moment, Platform},
     provider::{
-        Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure, jitter::Draw,
+        Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder,
+        cache::{Copied, Copies, Failure},
+        jitter::Draw,
         policy::Policy,
     },
     resource::{origins::SharedOrigins, refusals::Refusals, sending::Sending},
@@ -52,6 +54,9 @@ use crate::{
 
 mod bounded_map;
 mod builder;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod copies_tests;
 pub(super) mod fetch_limit;
 mod forgotten;
 #[cfg(test)]
@@ -195,9 +200,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
-        let table = self.inner.map.load(key);
+        let map = &self.inner.map;
+        let hash = map.hash(key);
+        let mut front = map.front(hash, key);
+        if let Ok(front) = &mut front
+            && let Some((entry, copied)) = front.parts()
+        {
+            return authorize_in_place(entry, |provider| provider.authorize_only(request, Some(copied)));
+        }
+        let table = map.load(hash);
         let Some(entry) = table.find(key) else { return self.get(key)?.authorize(request) };
-        authorize_in_place(entry, |provider| provider.authorize_only(request))
+        if matches!(front, Err(Missed::Often)) {
+            map.admit(entry);
+        }
+        let mut copied = entry.copied();
+        authorize_in_place(entry, |provider| provider.authorize_only(request, copied.as_deref_mut()))
     }
 
     /// Waits for a usable bearer of a key, like [`TokenProvider::token`].
@@ -405,6 +422,12 @@ fn last_words(provider: &TokenProvider, now: Moment) -> Option<Remembered> {
 }
 
 impl bounded_map::Pinned for TokenProvider {
+    type Copied = Copied;
+
+    fn copied_by(&self, copies: Weak<dyn Copies>) {
+        self.inner.cache.copied_by(copies);
+    }
+
     fn is_in_use(&self, now: Moment) -> bool {
         Arc::strong_count(&self.inner) > 1 || self.inner.cache.is_fetching(now)
     }

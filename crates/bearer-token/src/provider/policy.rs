@@ -17,7 +17,8 @@ use crate::problem::Problems;
 ///   no later than `min(30 s, 3L/10)` before. Each bearer is refreshed up to `L/5` earlier still, at random, to spread
 ///   out a fleet. All this together never takes more than half of `L`;
 /// - if the source [hints](crate::AccessToken::refresh_in) at an earlier time for the refresh, that one counts;
-/// - a failed fetch is followed by a **cool-down** in which no other starts.
+/// - a failed fetch is followed by a **cool-down** in which no other starts. While a bearer serves, it ends with the
+///   bearer at the latest, but not before the first wait nor before the server's `Retry-After`.
 ///
 /// ```
 /// use bearer_token::Policy;

@@ -153,6 +153,14 @@ impl Policy {
         }
     }
 
+    /// The same for a provider that still serves a bearer, which leaves service after `left`.
+    ///
+    /// It ends with the bearer: the request that finds none left then tries again, and does not fail for an outage that
+    /// may be over. It is never shorter than after a first failure, nor than the server asked for.
+    pub(crate) fn cool_down_beside(&self, error: &Error, failures: u32, draw: Draw, left: Duration) -> Duration {
+        self.cool_down(error, failures, draw).min(left.max(self.cool_down(error, 1, draw)))
+    }
+
     /// The wait before the next refresh if the last one brought nothing new.
     pub(crate) fn nothing_new(&self, times: u32, draw: Draw) -> Duration {
         self.transient_wait(times, draw)

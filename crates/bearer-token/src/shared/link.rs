@@ -109,12 +109,17 @@ impl Link {
         let error = match answer {
             Some(Ok(answer)) => {
                 tell(outcome(&answer), None);
-                // Another statement than the event: the sink of events is user code.
-                let is_back = lock(&self.circuit).succeeded(operation);
-                if is_back {
-                    observe::tell(EventKind::SharedStoreResumed {});
-                }
+                self.note_answer(operation);
                 return Ok(answer);
+            }
+            Some(Err(down)) if down.is_for_this_key() => {
+                // The store has answered. The sources of other keys must not do without it.
+                let problem = down.to_string();
+                let error = Error::new(ErrorKind::Source, problem.clone()).with_source(down);
+                tell(StoreOutcome::Failed, Some(&error));
+                observe::tell(EventKind::SharedRecordIgnored { problem: &problem });
+                self.note_answer(operation);
+                return Err(Gone);
             }
             Some(Err(down)) => Error::new(ErrorKind::Source, down.to_string()).with_source(down),
             None => {
@@ -128,6 +133,14 @@ impl Link {
             observe::tell(EventKind::SharedStoreSuspended { error: &error, pause });
         }
         Err(Gone)
+    }
+
+    fn note_answer(&self, operation: StoreOperation) {
+        // Another statement than the event: the sink of events is user code.
+        let is_back = lock(&self.circuit).succeeded(operation);
+        if is_back {
+            observe::tell(EventKind::SharedStoreResumed {});
+        }
     }
 }
 

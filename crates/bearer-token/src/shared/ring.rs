@@ -7,6 +7,7 @@
 //! | the key's id, 8 bytes | each key | finding the key that opens a record |
 //! | a key of AES-256-GCM-SIV | each key | sealing (the first) and opening (all) |
 //! | a key for names | the last key | the name of a record: HMAC of namespace and identity |
+//! | a key for refresh tokens | the last key | the name of a refresh token's record: HMAC of the name it was given |
 //! | a key for credentials | the last key | telling whether another replica has the same credential |
 //!
 //! The envelope of a record:
@@ -57,6 +58,10 @@ use crate::{
 ///
 /// Records are sealed with AES-256-GCM-SIV (RFC 8452) and random nonces, and bound to their names. A record that was
 /// copied under another name does not open. `Debug` shows no key.
+///
+/// Records are not bound to their time. A party that can write to the store can put an old record back. For access
+/// tokens that costs requests: replicas may adopt an expired or revoked token, until the API rejects it. An old refresh
+/// token would be sent again, which may end the consent. So let only the replicas write to the store.
 ///
 /// ```
 /// use bearer_token::shared::SealingKeys;
@@ -139,6 +144,7 @@ impl fmt::Debug for SealingKeys {
 pub(super) struct Ring {
     keys: Vec<Key>,
     names: hmac::Key,
+    refresh_tokens: hmac::Key,
     credentials: hmac::Key,
 }
 
@@ -188,7 +194,9 @@ impl Ring {
         }
         let Some(last) = last else { return Err("found no key".to_owned()) };
         let named = |label: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, &*derive(&last, label));
-        Ok(Ring { keys, names: named(b"bearer-token store key 1"), credentials: named(b"bearer-token credential 1") })
+        let names = named(b"bearer-token store key 1");
+        let refresh_tokens = named(b"bearer-token refresh token key 1");
+        Ok(Ring { keys, names, refresh_tokens, credentials: named(b"bearer-token credential 1") })
     }
 
     /// The name of the record for an identity.
@@ -198,6 +206,11 @@ impl Ring {
         context.update(namespace.as_bytes());
         context.update(identity);
         StoreKey::new(bytes_of(&context.sign()))
+    }
+
+    /// The name of the record for a refresh token. No namespace and no identity of an access token leads to it.
+    pub(super) fn refresh_token_key(&self, name: &str) -> StoreKey {
+        StoreKey::new(bytes_of(&hmac::sign(&self.refresh_tokens, name.as_bytes())))
     }
 
     /// What tells two credentials apart, and says nothing about them. `None` if there is no credential.
@@ -314,6 +327,16 @@ mod tests {
         assert_ne!(named(&[1]), named(&[2]));
         assert_ne!(named(&[1]), ring(&[1]).store_key("m", b"identity"));
         assert_ne!(ring(&[1]).store_key("a", b"bc"), ring(&[1]).store_key("ab", b"c"));
+    }
+
+    #[test]
+    fn names_of_refresh_tokens_are_no_names_of_access_tokens() {
+        let ring = ring(&[1]);
+        let name = ring.refresh_token_key("consent");
+        for namespace in ["", "consent", "refresh token"] {
+            assert_ne!(ring.store_key(namespace, b"consent"), name);
+        }
+        assert_ne!(ring.refresh_token_key("another consent"), name);
     }
 
     #[test]

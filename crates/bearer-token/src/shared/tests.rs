@@ -18,12 +18,17 @@ use crate::{
     token::{FetchReason, LastToken},
 };
 
+mod accounts;
+mod contents;
 mod events;
 mod faults;
 mod identity;
 mod last_token;
 mod life;
+#[cfg(feature = "http-transport")]
+mod names;
 mod rejections;
+mod rotation;
 mod secrets;
 
 const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
@@ -93,6 +98,8 @@ struct Faulty {
     store: MemorySharedStore,
     fault: Arc<Mutex<Option<Fault>>>,
     calls: Arc<AtomicUsize>,
+    /// The key under which something else is.
+    foreign: Arc<Mutex<Option<StoreKey>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -113,6 +120,8 @@ enum Fault {
     WritesHang,
     /// It answers reads and leases, and its saves never end.
     SavesHang,
+    /// It says that each lease is held, and ends now.
+    HeldForNothing,
     /// It shows each lease another record than the one that was read.
     AlwaysNewer,
 }
@@ -150,12 +159,18 @@ impl SharedStore for Faulty {
 
     async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
         self.check().await?;
+        if self.foreign.lock().unwrap().as_ref() == Some(key) {
+            return Err(Down::new("it is a list").for_this_key());
+        }
         self.store.read(key).await
     }
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         self.check().await?;
         self.hang_if(&[Fault::WritesHang]).await;
+        if self.has(Fault::HeldForNothing) {
+            return Ok(Leased::Held(Duration::ZERO));
+        }
         let leased = self.store.lease(key, seen, ttl).await?;
         Ok(match (leased, self.has(Fault::AlwaysNewer)) {
             (Leased::Granted(fence), true) => {
@@ -233,11 +248,24 @@ struct World {
     store: Faulty,
 }
 
+/// The name of a source's record.
+async fn name_of(shared: &Shared) -> StoreKey {
+    let world = World::new();
+    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
+    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
+    ring.store_key(&shared.0.fleet.0.namespace, &identity)
+}
+
 impl World {
     fn new() -> Self {
         let platform = Platform::system().with_clock(PausedClock::new());
-        let (store, fault, calls) = (MemorySharedStore::on(platform.clone()), Arc::default(), Arc::default());
-        let store = Faulty { platform: platform.clone(), store, fault, calls };
+        let store = Faulty {
+            platform: platform.clone(),
+            store: MemorySharedStore::on(platform.clone()),
+            fault: Arc::default(),
+            calls: Arc::default(),
+            foreign: Arc::default(),
+        };
         World { platform, server: Server::default(), store }
     }
 

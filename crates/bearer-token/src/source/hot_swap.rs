@@ -9,8 +9,8 @@
 //!                  in_use = Previous            CredentialReplaced, in_use = Latest
 //! ```
 //!
-//! So a rotation needs no order between the server and its clients: register the new credential, hand it out, and
-//! revoke the old one when every client has fetched a token since, and says `Latest`.
+//! So a rotation needs no order between the server and its clients. Register the new credential, and hand it out.
+//! Revoke the old one when every client has fetched a token since, and says `Latest`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -55,6 +55,9 @@ use crate::{
 /// }
 /// # Ok(()) }
 /// ```
+///
+/// The new source may also be that of another account: another client, another `iss`. Replicas of a fleet then share
+/// the tokens of the new account, and keep a token of the previous one for themselves.
 ///
 /// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake
 /// in the configuration. Clones share the credentials.
@@ -126,7 +129,7 @@ impl HotSwap {
         HotSwap(Arc::new(Inner { followed, state: Mutex::new(state) }))
     }
 
-    /// Replaces the credential: the source has a new one, and is the same in all else.
+    /// Replaces the credential.
     ///
     /// The next fetch uses it. To fetch at once, call
     /// [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now), as an application does after it got a new
@@ -145,6 +148,11 @@ impl HotSwap {
             Some(error) => CredentialInUse::Previous(error.clone()),
             None => CredentialInUse::Latest,
         }
+    }
+
+    fn latest_identity(&self) -> Identity {
+        let latest = lock(&self.0.state).latest.clone();
+        identity_of(&latest)
     }
 
     /// Looks at the followed value.
@@ -203,10 +211,11 @@ impl TokenSource for HotSwap {
             Err(error) => return Err(error),
         };
         // If both fail, the latest one's error says what to do.
-        let Ok(token) = previous.fetch(cx).await else { return Err(error) };
+        let Ok(token) = previous.clone().fetch(cx.clone()).await else { return Err(error) };
         lock(&self.0.state).refused = Some(error.clone());
         observe::tell(EventKind::CredentialKept { error: &error });
-        Ok(token)
+        // Other replicas take the tokens of this source for those of its latest account.
+        Ok(if is_same_account(&latest, &previous, &cx).await { token } else { token.not_shared() })
     }
 
     fn has_changed(&self) -> bool {
@@ -227,23 +236,54 @@ impl TokenSource for HotSwap {
         latest.challenge_test()
     }
 
-    /// The credential is that of the moment.
+    /// All parts are those of the moment: a file may name another account.
     fn identity(&self, identity: &mut Identity) {
-        let latest = lock(&self.0.state).latest.clone();
+        let now = self.latest_identity();
+        let is_known = now.unknown_parts().is_empty();
+        now.unknown_parts().iter().for_each(|what| identity.unknown(what));
         let swap = self.clone();
-        identity.without_credentials(|identity| latest.identity(identity));
+        identity.nested(move |cx| {
+            let swap = swap.clone();
+            Box::pin(async move {
+                // If the value cannot be read, the fetch says why. A token of another replica does not need it.
+                drop(swap.follow(&cx).await);
+                let latest = swap.latest_identity();
+                match latest.unknown_parts().first().filter(|_| is_known) {
+                    Some(what) => Err(incomparable(what)),
+                    None => Ok(latest),
+                }
+            })
+        });
+        let swap = self.clone();
         identity.credential(move |cx| {
             let swap = swap.clone();
             Box::pin(async move {
                 // Otherwise the verdict about the old credential would keep a new one from being tried.
                 swap.follow(&cx).await?;
-                let latest = lock(&swap.0.state).latest.clone();
-                let mut identity = Identity::default();
-                latest.identity(&mut identity);
-                identity.credentials(&cx).await
+                swap.latest_identity().credentials(&cx).await
             })
         });
     }
+}
+
+fn identity_of(source: &Arc<dyn DynTokenSource>) -> Identity {
+    let mut identity = Identity::default();
+    source.identity(&mut identity);
+    identity
+}
+
+/// Whether two credentials get interchangeable tokens, as far as their sources describe them.
+async fn is_same_account(one: &Arc<dyn DynTokenSource>, other: &Arc<dyn DynTokenSource>, cx: &FetchContext) -> bool {
+    let (one, other) = (identity_of(one), identity_of(other));
+    matches!((one.canonical(cx).await, other.canonical(cx).await), (Ok(one), Ok(other)) if one == other)
+}
+
+fn incomparable(what: &str) -> Error {
+    let message = format!(
+        "found a new credential whose token requests cannot be compared with those of other replicas ({what}); expected one \
+         of the same kind as before, or a name for the token (`Fleet::share_as`)"
+    );
+    Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
 }
 
 /// Whether the server may not know the credential yet. An outage says nothing about it, and neither does a mistake in

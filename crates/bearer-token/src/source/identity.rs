@@ -56,9 +56,14 @@ pub struct Identity {
 }
 
 #[derive(Clone)]
-struct Part {
-    name: String,
-    values: Vec<PartValue>,
+enum Part {
+    Named {
+        name: String,
+        values: Vec<PartValue>,
+    },
+    /// The parts of a source that may be replaced.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
+    Nested(Describe),
 }
 
 #[derive(Clone)]
@@ -69,6 +74,9 @@ enum PartValue {
 
 /// Looks a value up for one fetch.
 type Lookup = Arc<dyn Fn(FetchContext) -> BoxFuture<Result<Zeroizing<Vec<u8>>, Error>> + Send + Sync>;
+
+/// Describes a source for one fetch.
+type Describe = Arc<dyn Fn(FetchContext) -> BoxFuture<Result<Identity, Error>> + Send + Sync>;
 
 impl Identity {
     /// Adds a value. It may be a secret: only a keyed hash of it is stored.
@@ -102,6 +110,22 @@ impl Identity {
         self.push(name, [PartValue::LookedUp(Arc::new(lookup))]);
     }
 
+    /// Adds a value whose kind counts, so that the number 1 differs from the string `1`.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
+    pub(crate) fn typed(&mut self, name: impl Into<String>, kind: &str, value: impl AsRef<str>) {
+        self.push(name, [PartValue::known(kind), PartValue::known(value.as_ref())]);
+    }
+
+    /// Adds the parts of another source, which are collected again for each fetch: it may be replaced. Its credentials
+    /// and its unknown parts do not count.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
+    pub(crate) fn nested(
+        &mut self,
+        describe: impl Fn(FetchContext) -> BoxFuture<Result<Identity, Error>> + Send + Sync + 'static,
+    ) {
+        self.parts.push(Part::Nested(Arc::new(describe)));
+    }
+
     /// Adds the credential. It is not part of the identity. It tells whether a refusal of the credential concerns
     /// another replica.
     #[allow(dead_code, reason = "used with the feature `oauth`")]
@@ -112,16 +136,17 @@ impl Identity {
         self.credentials.push(Arc::new(lookup));
     }
 
-    /// Adds the parts that `describe` adds, without their credentials.
-    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
-    pub(crate) fn without_credentials(&mut self, describe: impl FnOnce(&mut Self)) {
-        let before = self.credentials.len();
-        describe(self);
-        self.credentials.truncate(before);
-    }
-
     fn push(&mut self, name: impl Into<String>, values: impl IntoIterator<Item = PartValue>) {
-        self.parts.push(Part { name: name.into(), values: values.into_iter().collect() });
+        self.parts.push(Part::Named { name: name.into(), values: values.into_iter().collect() });
+    }
+}
+
+impl Part {
+    fn name(&self) -> &str {
+        match self {
+            Part::Named { name, .. } => name,
+            Part::Nested(_) => "(a source that may be replaced)",
+        }
     }
 }
 
@@ -142,13 +167,22 @@ impl Identity {
     /// same bytes.
     pub(crate) async fn canonical(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut bytes = Zeroizing::new(Vec::new());
-        for Part { name, values } in &self.parts {
-            push_length_and(&mut bytes, name.as_bytes());
-            bytes.extend_from_slice(&length(values.len()));
-            for value in values {
-                match value {
-                    PartValue::Known(known) => push_length_and(&mut bytes, known),
-                    PartValue::LookedUp(lookup) => push_length_and(&mut bytes, &lookup(cx.clone()).await?),
+        for part in &self.parts {
+            match part {
+                Part::Named { name, values } => {
+                    push_length_and(&mut bytes, name.as_bytes());
+                    bytes.extend_from_slice(&length(values.len()));
+                    for value in values {
+                        match value {
+                            PartValue::Known(known) => push_length_and(&mut bytes, known),
+                            PartValue::LookedUp(lookup) => push_length_and(&mut bytes, &lookup(cx.clone()).await?),
+                        }
+                    }
+                }
+                // As if that source were this one, so that it shares with replicas that have it alone.
+                Part::Nested(describe) => {
+                    let nested = describe(cx.clone()).await?;
+                    bytes.extend_from_slice(&Box::pin(nested.canonical(cx)).await?);
                 }
             }
         }
@@ -178,7 +212,7 @@ fn push_length_and(bytes: &mut Vec<u8>, part: &[u8]) {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.parts.iter().map(|part| &part.name).collect();
+        let names: Vec<_> = self.parts.iter().map(Part::name).collect();
         f.debug_struct("Identity").field("parts", &names).field("unknown", &self.unknown).finish_non_exhaustive()
     }
 }
@@ -186,6 +220,8 @@ impl fmt::Debug for Identity {
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::{platform::Platform, test_support::first_fetch};
 
@@ -224,6 +260,37 @@ mod tests {
     #[tokio::test]
     async fn a_set_has_neither_order_nor_repetition() {
         assert_eq!(bytes(|id| id.set("s", ["b", "a", "b"])).await, bytes(|id| id.set("s", ["a", "b"])).await);
+    }
+
+    #[tokio::test]
+    async fn a_nested_source_counts_as_itself_at_each_fetch() {
+        let number = Arc::new(AtomicUsize::new(0));
+        let mut identity = Identity::default();
+        identity.text("a", "b");
+        let counted = number.clone();
+        identity.nested(move |_| {
+            let number = counted.load(Ordering::Relaxed).to_string();
+            Box::pin(async move {
+                let mut nested = Identity::default();
+                nested.text("number", number);
+                Ok(nested)
+            })
+        });
+        for text in ["0", "1"] {
+            let alone = bytes(|id| {
+                id.text("a", "b");
+                id.text("number", text);
+            });
+            assert_eq!(*identity.canonical(&first_fetch(Platform::system())).await.unwrap(), alone.await);
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kind_is_no_part_of_a_name() {
+        assert_ne!(bytes(|id| id.typed("n", "number", "1")).await, bytes(|id| id.text("n: number", "1")).await);
+        assert_ne!(bytes(|id| id.typed("n", "number", "1")).await, bytes(|id| id.text("n", "1")).await);
+        assert_ne!(bytes(|id| id.typed("n", "number", "1")).await, bytes(|id| id.typed("n", "bool", "1")).await);
     }
 
     #[tokio::test]

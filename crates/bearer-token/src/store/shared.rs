@@ -33,8 +33,8 @@ pub use self::{
 ///
 /// Implement it for a key-value store or a database that your replicas already share. Records are bytes: they are
 /// sealed before they are stored, and opened after they were read, so a store needs to know nothing about tokens. It
-/// also needs no timeouts and no retries of its own: each call has a deadline (95 ms; 2 s for a refresh token), and a
-/// store that fails is not asked for a while. The test kit of `bearer-token-testing` (`store_contract!`) checks an
+/// needs no timeouts and no retries of its own. Each call has a deadline (95 ms; 2 s for a refresh token), and a store
+/// that fails is not asked for a while. The test kit of `bearer-token-testing` (`store_contract!`) checks an
 /// implementation.
 ///
 /// ```
@@ -106,13 +106,15 @@ pub use self::{
 /// 3. A record ends with its life. Then it is absent, as if it had never been saved.
 /// 4. A key has one lease at most. It ends when its holder saves or releases, or with its `ttl`, whichever is first.
 /// 5. [Fences](Fence) grow: each is greater than all earlier ones of the same key.
-/// 6. A save under a fence is refused if a later fence was granted, also if that later lease has ended.
+/// 6. A save under a fence is refused if a later fence was granted, also if that later lease has ended. A store that
+///    has lost its data knows no fence. It may accept a save from before the loss until it grants the next lease.
 /// 7. A save is refused if there is a record of another [version](Version) than the one that was seen. An absent record
 ///    refuses nothing.
 /// 8. Only the holder's fence releases a lease.
 /// 9. Keys do not affect each other.
 /// 10. A record may have 64 KiB ([`MAX_RECORD`]), and any bytes.
-/// 11. [`Down`] means that the store gave no answer. A lease that is held is an answer: [`Leased::Held`].
+/// 11. [`Down`] means that the store gave no answer. A lease that is held is an answer: [`Leased::Held`]. If only the
+///     content under one key is unusable, the others must not pay for it: [`Down::for_this_key`].
 ///
 /// Futures may be dropped at any await. What they had begun then takes effect or does not, as a whole. The same holds
 /// for an answer of [`Down`].

@@ -161,7 +161,10 @@ impl JoseHeader {
         Value::Object(self.fixed(key)).to_string()
     }
 
-    /// Describes the members that say something else than which key signed.
+    /// Describes the members for a JWT that is exchanged: those that say something else than which key signed.
+    ///
+    /// A new key of the same client gets interchangeable tokens.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn identity(&self, identity: &mut Identity) {
         let members: Map<_, _> = self
             .members

@@ -105,6 +105,8 @@ impl Site {
 }
 
 impl Transport for Site {
+    fn identity(&self, _: &mut Identity) {}
+
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let page = self.pages.lock().unwrap().get(&request.uri().to_string()).cloned();
         self.requests.lock().unwrap().push(request);

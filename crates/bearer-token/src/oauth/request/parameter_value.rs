@@ -1,7 +1,8 @@
 //! The value of one parameter: a string, or a tree of them.
 //!
-//! A tree of values is read in three steps: collect its strings in order, look them up one after the other, and fill a
-//! copy of the tree with the results. So the recursion contains no await, and a tree needs no box for each level.
+//! A tree of values is read in three steps. Its strings are collected in order, and looked up one after the other. Then
+//! a copy of the tree is filled with the results. So the recursion contains no await, and a tree needs no box for each
+//! level.
 
 use std::fmt;
 
@@ -99,16 +100,16 @@ impl ParameterValue {
     pub(crate) fn identity(&self, path: &str, identity: &mut Identity) {
         match &self.0 {
             Node::String(value) => value.identity(path, identity),
-            // The name tells the kind, because in JSON the number 1 is not the string "1".
-            Node::Number(number) => identity.text(format!("{path}: number"), number.to_string()),
-            Node::Bool(bool) => identity.text(format!("{path}: bool"), if *bool { "true" } else { "false" }),
-            Node::Null => identity.text(format!("{path}: null"), ""),
+            // In JSON the number 1 is not the string "1".
+            Node::Number(number) => identity.typed(path, "number", number.to_string()),
+            Node::Bool(bool) => identity.typed(path, "bool", if *bool { "true" } else { "false" }),
+            Node::Null => identity.typed(path, "null", ""),
             Node::List(list) => {
-                identity.text(format!("{path}: list"), list.len().to_string());
+                identity.typed(path, "list", list.len().to_string());
                 list.iter().for_each(|value| value.identity(path, identity));
             }
             Node::Object(members) => {
-                identity.text(format!("{path}: object"), members.len().to_string());
+                identity.typed(path, "object", members.len().to_string());
                 members.iter().for_each(|(name, value)| value.identity(&format!("{path}.{name}"), identity));
             }
         }

@@ -146,7 +146,7 @@ fn a_credential_that_comes_back_is_not_a_token() {
     assert!(reader().read(&response(200, r#"{"access_token":"marker"}"#), &[], &sent, now()).token.is_ok());
 }
 
-// shows: 6749/7.1 8693/2.2.1c
+// shows: 6749/7.1 8693/2.2.1c 9449/5
 #[test]
 fn l16_a_token_of_another_type_is_refused() {
     for (kind, accepted) in [("Bearer", true), ("BEARER", true), ("N_A", false), ("DPoP", false), ("mac", false)] {

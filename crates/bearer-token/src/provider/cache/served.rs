@@ -1,8 +1,6 @@
 //! The bearer in service, for readers that must not wait.
 
-#[cfg(not(bearer_loom))]
-use std::mem::offset_of;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -20,49 +18,79 @@ use crate::{
     sync::{AtomicU64, Ordering, Slot, TryLock},
 };
 
-/// The bearer in service: a slot, and in front of it copies of what a warm request needs, one for each group of
-/// threads.
+/// The bearer in service: a slot, and in front of it copies of what a warm request needs.
 ///
-/// A read of the slot changes two atomic numbers, and looks at four places of memory. A front has everything side by
-/// side, and takes one atomic change. It belongs to one thread most of the time. A thread that finds it taken reads the
-/// slot, so no thread waits.
+/// A read of the slot changes two atomic numbers, and looks at two more places of memory. A front has everything side
+/// by side, and takes one atomic change. A thread that finds it taken reads the slot, so no thread waits.
+///
+/// | provider | fronts |
+/// |---|---|
+/// | one by itself | one for each group of threads |
+/// | one of a map | one in its entry, and those of the map if its key is one of those that are used most |
 ///
 /// A front is valid for one version, and each change of the slot makes a new one. So when [`set`](Self::set) has
 /// returned, no front serves what was there before.
 #[repr(C)]
 pub(super) struct Served {
-    slot: Slot<Sealed>,
-    /// One of many providers has none: they would be memory that no processor has in its caches.
-    fronts: Box<[Front]>,
     /// Counted up after each change of the slot.
     version: AtomicU64,
+    fronts: Fronts,
+    slot: Slot<Sealed>,
+}
+
+enum Fronts {
+    Own(Box<[Front]>),
+    /// Those of the map, once the provider is in it.
+    OfMap(OnceLock<Weak<dyn Copies>>),
 }
 
 /// Processors fetch cache lines in pairs.
 #[repr(align(128))]
 struct Front(TryLock<Copied>);
 
-/// What was in the slot at a version.
+/// The copies of a provider's bearer that its map has.
+pub(crate) trait Copies: Send + Sync {
+    /// Drops them, so no replaced token stays in memory.
+    fn forget(&self);
+}
+
+/// What was in the slot at a version. It is a front's content, and is kept by its owner.
 #[derive(Default)]
-struct Copied {
+#[repr(C)]
+pub(crate) struct Copied {
     version: u64,
     bearer: Option<CopiedBearer>,
 }
 
+#[repr(C)]
 struct CopiedBearer {
-    deadlines: Deadlines,
     ticket: Ticket,
     credential: CopiedCredential,
+    /// Of its deadlines, those that a request compares.
+    refresh: Moment,
+    reserve: Moment,
+}
+
+#[cfg(test)]
+impl Copied {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bearer.is_none()
+    }
 }
 
 enum CopiedCredential {
-    /// The value of `Authorization`, and nothing else.
+    /// The value of `Authorization`, and nothing else. All threads share it.
     Authorization(HeaderValue),
+    /// The same. Other groups of threads have values of their own.
+    SharedAuthorization(HeaderValue),
     Others(Arc<Sealed>),
 }
 
 /// What a read did with a head: the ticket and the freshness of the bearer, and whether it was inserted.
 pub(crate) type Inserted = (Ticket, Freshness, bool);
+
+/// Whether all threads share one copy of its headers.
+type IsSingle = bool;
 
 /// Fronts begin without one.
 const FIRST_VERSION: u64 = 1;
@@ -77,70 +105,127 @@ impl Sealed {
 }
 
 impl Served {
-    /// How many bytes of the beginning a read without fronts needs.
-    #[cfg(not(bearer_loom))]
-    pub(super) const HOT: usize = offset_of!(Served, version);
-
+    /// The bearer of a provider by itself.
     pub(super) fn new() -> Self {
         let front = |_| Front(TryLock::new(Copied::default()));
-        Served {
-            slot: Slot::new(None),
-            fronts: (0..copies()).map(front).collect(),
-            version: AtomicU64::new(FIRST_VERSION),
+        Served::with(Fronts::Own((0..copies()).map(front).collect()))
+    }
+
+    /// The bearer of one of many providers, most of which are used now and then.
+    pub(super) fn of_many() -> Self {
+        Served::with(Fronts::OfMap(OnceLock::new()))
+    }
+
+    fn with(fronts: Fronts) -> Self {
+        Served { version: AtomicU64::new(FIRST_VERSION), fronts, slot: Slot::new(None) }
+    }
+
+    /// Whether it is the bearer of one of many providers.
+    #[inline]
+    pub(super) fn is_of_many(&self) -> bool {
+        matches!(self.fronts, Fronts::OfMap(_))
+    }
+
+    /// Tells where a map keeps copies.
+    pub(super) fn copied_by(&self, copies: Weak<dyn Copies>) {
+        if let Fronts::OfMap(of_map) = &self.fronts {
+            // A provider is put into one map, once.
+            drop(of_map.set(copies));
         }
     }
 
-    pub(super) fn without_fronts() -> Self {
-        Served { slot: Slot::new(None), fronts: Box::default(), version: AtomicU64::new(FIRST_VERSION) }
+    /// Inserts the bearer if a front has it, it is fresh, and it is sent in `Authorization` alone. Otherwise nothing is
+    /// done.
+    #[inline]
+    pub(super) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.insert_fresh_from(this_thread(), headers, now)
     }
 
     #[inline]
-    pub(super) fn has_fronts(&self) -> bool {
-        !self.fronts.is_empty()
+    fn insert_fresh_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        let copied = self.front(thread)?.0.try_lock()?;
+        let Copied { version, bearer: Some(CopiedBearer { ticket, credential, refresh, .. }) } = &*copied else {
+            return None;
+        };
+        match credential {
+            CopiedCredential::Authorization(value) | CopiedCredential::SharedAuthorization(value)
+                if *version == self.version.load(Ordering::Acquire)
+                    && !refresh.is_past(now)
+                    && insert_authorization(value, headers) =>
+            {
+                Some(*ticket)
+            }
+            _ => None,
+        }
+    }
+
+    /// The front of a group of threads.
+    #[inline]
+    fn front(&self, thread: usize) -> Option<&Front> {
+        match &self.fronts {
+            // Their number is a power of two.
+            Fronts::Own(fronts) => fronts.get(thread & fronts.len().wrapping_sub(1)),
+            Fronts::OfMap(_) => None,
+        }
     }
 
     /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.
     #[inline]
-    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
         self.insert_from(this_thread(), headers, now)
     }
 
     #[inline]
-    fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        // The number of fronts is a power of two.
-        let front = self.fronts.get(thread & self.fronts.len().wrapping_sub(1));
-        let Some(mut copied) = front.and_then(|front| front.0.try_lock()) else {
-            return self.insert_from_slot(headers, now);
-        };
+    fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
+        match self.front(thread).and_then(|front| front.0.try_lock()) {
+            Some(mut copied) => self.insert_copied(&mut copied, headers, now),
+            None => self.insert_from_slot(headers, now),
+        }
+    }
+
+    /// Inserts the bearer from a copy, which is renewed if it is not of the present version.
+    #[inline]
+    pub(super) fn insert_copied(
+        &self,
+        copied: &mut Copied,
+        headers: &mut HeaderMap,
+        now: Moment,
+    ) -> Option<(Inserted, IsSingle)> {
         let version = self.version.load(Ordering::Acquire);
         if copied.version != version {
-            self.copy(version, &mut copied);
+            self.copy(version, copied);
         }
-        let CopiedBearer { deadlines, ticket, credential } = copied.bearer.as_ref()?;
-        let freshness = deadlines.freshness(now);
+        let CopiedBearer { ticket, credential, refresh, reserve } = copied.bearer.as_ref()?;
+        let freshness = Deadlines { refresh: *refresh, reserve: *reserve, expires: None }.freshness(now);
         if freshness == Freshness::Expired {
             return None;
         }
-        let is_inserted = match credential {
-            CopiedCredential::Authorization(value) => insert_authorization(value, headers),
-            CopiedCredential::Others(sealed) => sealed.credential.insert(headers),
+        let (is_inserted, is_single) = match credential {
+            CopiedCredential::Authorization(value) => (insert_authorization(value, headers), true),
+            CopiedCredential::SharedAuthorization(value) => (insert_authorization(value, headers), false),
+            CopiedCredential::Others(sealed) => (sealed.credential.insert(headers), sealed.credential.is_single()),
         };
-        Some((*ticket, freshness, is_inserted))
+        Some(((*ticket, freshness, is_inserted), is_single))
     }
 
     #[cold]
-    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        self.slot.read(|bearer| bearer?.insert(headers, now))
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
+        self.slot.read(|bearer| {
+            let bearer = bearer?;
+            Some((bearer.insert(headers, now)?, bearer.credential.is_single()))
+        })
     }
 
     /// Copies what is in the slot. It may be newer than this version, and is then copied once more.
     #[cold]
     fn copy(&self, version: u64, copied: &mut Copied) {
         let bearer = self.slot.get().map(|sealed| CopiedBearer {
-            deadlines: sealed.deadlines,
             ticket: sealed.ticket,
+            refresh: sealed.deadlines.refresh,
+            reserve: sealed.deadlines.reserve,
             credential: match sealed.credential.authorization() {
-                Some(value) => CopiedCredential::Authorization(value.clone()),
+                Some(value) if sealed.credential.is_single() => CopiedCredential::Authorization(value.clone()),
+                Some(value) => CopiedCredential::SharedAuthorization(value.clone()),
                 None => CopiedCredential::Others(sealed),
             },
         });
@@ -162,9 +247,18 @@ impl Served {
         self.version.fetch_add(1, Ordering::Release);
         // They are invalid. Emptied, they do not keep the old token in memory either. One that is being read is emptied
         // by its next reader.
-        for front in &self.fronts {
-            if let Some(mut copied) = front.0.try_lock() {
-                *copied = Copied::default();
+        match &self.fronts {
+            Fronts::Own(fronts) => {
+                for front in fronts {
+                    if let Some(mut copied) = front.0.try_lock() {
+                        *copied = Copied::default();
+                    }
+                }
+            }
+            Fronts::OfMap(of_map) => {
+                if let Some(copies) = of_map.get().and_then(Weak::upgrade) {
+                    copies.forget();
+                }
             }
         }
     }

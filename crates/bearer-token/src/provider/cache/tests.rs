@@ -157,6 +157,29 @@ fn l06_a_failed_refresh_is_retried_after_the_cool_down() {
 }
 
 #[test]
+fn l06_the_cool_down_ends_with_the_bearer_in_service() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let end = HOUR - 10;
+    // The failures of an outage, one after the other, until the next wait would be longer than the bearer serves.
+    let mut now = end - 130;
+    for wait in [1, 2, 4, 8, 16, 32, 60] {
+        let flight = cache.begin(Want::Refresh, now).flight;
+        cache.fail(&flight, outage(), now);
+        now += wait;
+    }
+    let flight = cache.begin(Want::Refresh, now).flight;
+    assert!(end - now < 60);
+    cache.fail(&flight, outage(), now);
+    assert_eq!(cache.ask(end - 1), Ok(first.generation()));
+    // The outage may be over: the first request without a bearer tries again, and does not fail.
+    let flight = cache.begin(Want::Token, end).flight;
+    cache.fail(&flight, outage(), end);
+    assert_eq!(cache.ask(end + 59), Err(ErrorKind::Unavailable), "without a bearer the whole wait counts");
+    cache.begin(Want::Token, end + 60);
+}
+
+#[test]
 fn the_gate_opens_exactly_when_a_refresh_may_start() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
@@ -347,7 +370,7 @@ fn a_late_waiter_gets_the_bearer_in_service() {
 #[test]
 fn an_errors_cause_may_use_the_cache_when_dropped() {
     #[derive(Debug)]
-    struct Meddler(std::sync::Weak<Cache>);
+    struct Meddler(Weak<Cache>);
     impl std::fmt::Display for Meddler {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("meddler")

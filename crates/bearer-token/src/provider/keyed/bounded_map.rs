@@ -7,14 +7,19 @@
 use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash, RandomState},
-    sync::Arc,
+    ops::DerefMut,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use foldhash::{SharedSeed, quality::SeedableRandomState};
 use hashbrown::HashTable;
 
-pub(crate) use self::entry::{Entry, Pinned};
+use self::fronts::Fronts;
+pub(crate) use self::{
+    entry::{Entry, Pinned},
+    fronts::{Front, Missed},
+};
 use crate::{
     platform::Moment,
     provider::keyed::forgotten::Forgotten,
@@ -22,6 +27,7 @@ use crate::{
 };
 
 mod entry;
+mod fronts;
 
 /// How many entries a table has on average when the map is full: what a writer copies.
 const ENTRIES_PER_TABLE: usize = 32;
@@ -41,12 +47,14 @@ const LARGEST_TABLE: usize = 8;
 ///   numbers for that.
 /// - User code (hashing, comparing, cloning and dropping keys and values) may panic anywhere. So a table is replaced by
 ///   a whole copy, and what it replaces is dropped outside of the lock.
-pub(crate) struct BoundedMap<K, V, F> {
+pub(crate) struct BoundedMap<K, V: Pinned, F> {
     /// A quick hash with a random seed. Keys that were made to collide end up in one table, whose size is limited: they
     /// evict each other and slow nothing else down.
     hasher: SeedableRandomState,
     /// A power of two of them.
     shards: Box<[Shard<K, V, F>]>,
+    /// The entries that are used most.
+    fronts: Arc<Fronts<K, V>>,
     bound: u64,
     /// The largest size of a table.
     table_bound: usize,
@@ -56,7 +64,7 @@ pub(crate) struct BoundedMap<K, V, F> {
     hand: AtomicU64,
 }
 
-struct Shard<K, V, F> {
+struct Shard<K, V: Pinned, F> {
     table: Slot<Table<K, V>>,
     /// Held while the table is replaced. It contains what is remembered about keys that are not in the table.
     writer: Mutex<Forgotten<K, F>>,
@@ -65,7 +73,7 @@ struct Shard<K, V, F> {
 type Table<K, V> = HashTable<Arc<Entry<K, V>>>;
 
 /// The table of one key at one moment.
-pub(crate) struct Loaded<K, V> {
+pub(crate) struct Loaded<K, V: Pinned> {
     hash: u64,
     table: SlotGuard<Table<K, V>>,
 }
@@ -94,7 +102,7 @@ impl Drop for Reservation<'_> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-impl<K, V, F> BoundedMap<K, V, F> {
+impl<K, V: Pinned, F> BoundedMap<K, V, F> {
     /// How many entries there are, and reserved places.
     pub(crate) fn len(&self) -> usize {
         usize::try_from(self.len.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
@@ -105,7 +113,11 @@ impl<K, V, F> BoundedMap<K, V, F> {
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
+impl<K, V, F> BoundedMap<K, V, F>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Pinned + Send + Sync + 'static,
+{
     /// An empty map. Its tables are made for the bound, and take memory as they fill.
     pub(crate) fn new(bound: usize, max_idle: Option<Duration>) -> Self {
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
@@ -115,6 +127,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         BoundedMap {
             hasher: SeedableRandomState::with_seed(RandomState::new().hash_one(bound), SharedSeed::global_random()),
             shards: (0..tables).map(shard).collect(),
+            fronts: Arc::new(Fronts::new(bound)),
             bound: bound as u64,
             table_bound: LARGEST_TABLE * ENTRIES_PER_TABLE.max(bound.div_ceil(tables)),
             max_idle,
@@ -123,8 +136,9 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
+    /// The hash of a key, which a request computes once.
     #[inline]
-    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
 
@@ -135,10 +149,24 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
     }
 
-    /// The table of a key, as it is now. No lock, no count. Entries may be evicted at the same time.
+    /// The front that has the entry of a key. While the caller has it, other threads of its group look into the table.
     #[inline]
-    pub(crate) fn load<Q: Hash + ?Sized>(&self, key: &Q) -> Loaded<K, V> {
-        let hash = self.hash(key);
+    pub(crate) fn front<Q>(&self, hash: u64, key: &Q) -> Result<impl DerefMut<Target = Front<K, V>> + '_, Missed>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.fronts.find(hash, key)
+    }
+
+    /// Gives an entry a front, for a key that is used often.
+    pub(crate) fn admit(&self, entry: &Arc<Entry<K, V>>) {
+        self.fronts.admit(entry);
+    }
+
+    /// The table of a hash, as it is now. No lock, no count. Entries may be evicted at the same time.
+    #[inline]
+    pub(crate) fn load(&self, hash: u64) -> Loaded<K, V> {
         Loaded { hash, table: self.shard(hash).table.load() }
     }
 
@@ -148,7 +176,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.load(key).find(key)?.pin()
+        self.load(self.hash(key)).find(key)?.pin()
     }
 
     /// Looks at the fact that is remembered about a key without a value.
@@ -185,7 +213,9 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
                 if let Some(what) = forgotten.take(&key) {
                     adopt(&value, what);
                 }
-                let entry = Arc::new(Entry::new(hash, key, value.clone(), now));
+                let entry = Arc::new(Entry::new(hash, key, value.clone(), now, &self.fronts));
+                let copies: Weak<Entry<K, V>> = Arc::downgrade(&entry);
+                value.copied_by(copies);
                 let mut table = old.as_deref().cloned().unwrap_or_default();
                 table.insert_unique(hash, entry, |entry| entry.hash);
                 shard.table.set(Some(Arc::new(table)));
@@ -283,6 +313,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
         self.replace(shard, &old, |entry| !entry.is_evicted());
         for (key, entry) in evicted {
+            self.fronts.forget(&entry);
             let words = last_words(entry.value());
             dropped.push(entry);
             // Comparing keys and dropping them is user code too. By now the table is whole.
@@ -301,9 +332,11 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
             if unwanted.is_empty() {
                 continue;
             }
-            let _writer = lock(&shard.writer);
+            let writer = lock(&shard.writer);
             let Some(old) = shard.table.get() else { continue };
             self.replace(shard, &old, |entry| !unwanted.iter().any(|other| Arc::ptr_eq(entry, other)));
+            drop(writer);
+            unwanted.iter().for_each(|entry| self.fronts.forget(entry));
         }
     }
 
@@ -325,7 +358,9 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
             }
             (entry, what, old)
         };
-        entry.map(|entry| entry.value.clone())
+        let entry = entry?;
+        self.fronts.forget(&entry);
+        Some(entry.value.clone())
     }
 
     /// Calls `look` for all entries. Each table is read at one moment, and different tables at different ones.
@@ -340,15 +375,20 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     /// Replaces the table by a copy without the entries that `keep` refuses. The caller holds the writer's lock.
     fn replace(&self, shard: &Shard<K, V, F>, old: &Table<K, V>, keep: impl Fn(&Arc<Entry<K, V>>) -> bool) {
         let mut table = Table::with_capacity(old.len());
-        for entry in old.iter().filter(|entry| keep(entry)) {
-            table.insert_unique(entry.hash, entry.clone(), |entry| entry.hash);
+        for entry in old {
+            if keep(entry) {
+                table.insert_unique(entry.hash, entry.clone(), |entry| entry.hash);
+            } else {
+                // Fronts must not give it any more.
+                entry.remove();
+            }
         }
         self.len.fetch_sub((old.len() - table.len()) as u64, Ordering::Relaxed);
         shard.table.set(Some(Arc::new(table)));
     }
 }
 
-impl<K, V, F> Shard<K, V, F> {
+impl<K, V: Pinned, F> Shard<K, V, F> {
     fn len(&self) -> usize {
         self.table.read(|table| table.map_or(0, HashTable::len))
     }
@@ -357,7 +397,7 @@ impl<K, V, F> Shard<K, V, F> {
 impl<K, V: Pinned> Loaded<K, V> {
     /// The entry of the key that the table was loaded for.
     #[inline]
-    pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Entry<K, V>>
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,

@@ -1,16 +1,31 @@
 //! Every interleaving of readers, writers and evictions of one table. See `provider/flight/model_tests.rs` for how to
 //! run them.
 
-use loom::{sync::Arc, thread};
+use std::sync::Weak;
 
-use super::bounded_map::{BoundedMap, Pinned};
-use crate::{platform::Moment, provider::flight::model_tests::check};
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use super::bounded_map::{BoundedMap, Missed, Pinned};
+use crate::{
+    platform::Moment,
+    provider::{cache::Copies, flight::model_tests::check},
+};
 
 /// A value that is in use while a clone exists outside of the map.
 #[derive(Clone)]
 struct Value(Arc<u8>);
 
 impl Pinned for Value {
+    type Copied = ();
+
+    fn copied_by(&self, _copies: Weak<dyn Copies>) {}
+
     fn is_in_use(&self, _now: Moment) -> bool {
         Arc::strong_count(&self.0) > 1
     }
@@ -115,5 +130,77 @@ fn an_insertion_beside_an_eviction_is_not_lost() {
         if let Some(held) = held {
             assert!(map.get(&2).is_some_and(|found| Arc::ptr_eq(&found.0, &held.0)));
         }
+    });
+}
+
+/// Looks for a key as a request does, and returns the value that a front has.
+fn look(map: &Map, key: u8) -> Option<Value> {
+    let hash = map.hash(&key);
+    let missed = match map.front(hash, &key) {
+        Ok(mut front) => return front.parts().map(|(entry, ())| entry.value().clone()),
+        Err(missed) => missed,
+    };
+    if missed == Missed::Often
+        && let Some(entry) = map.load(hash).find(&key)
+    {
+        map.admit(entry);
+    }
+    None
+}
+
+#[test]
+fn a_front_never_gives_a_value_that_was_removed() {
+    check(|| {
+        let map = map(1);
+        drop(get(&map, 1));
+        look(&map, 1);
+        let is_removed = Arc::new(AtomicBool::new(false));
+        let (other, told) = (map.clone(), is_removed.clone());
+        let reader = thread::spawn(move || {
+            // The first one admits the entry.
+            for _ in 0..2 {
+                let before = told.load(Ordering::Acquire);
+                let found = look(&other, 1);
+                assert!(!before || found.is_none());
+            }
+        });
+        drop(map.remove(&1));
+        is_removed.store(true, Ordering::Release);
+        assert!(look(&map, 1).is_none());
+        reader.join().unwrap();
+        assert!(look(&map, 1).is_none());
+    });
+}
+
+#[test]
+fn a_front_that_was_filled_during_a_removal_is_emptied() {
+    check(|| {
+        let map = map(1);
+        let value = get(&map, 1);
+        look(&map, 1);
+        let other = map.clone();
+        // It admits the entry, and never looks again.
+        let reader = thread::spawn(move || drop(look(&other, 1)));
+        drop(map.remove(&1));
+        reader.join().unwrap();
+        assert_eq!(Arc::strong_count(&value.0), 1, "a front keeps the removed value");
+    });
+}
+
+#[test]
+fn a_front_never_gives_a_value_that_was_evicted() {
+    check(|| {
+        let map = map(1);
+        drop(get(&map, 1));
+        look(&map, 1);
+        look(&map, 1);
+        let evictor = {
+            let map = map.clone();
+            thread::spawn(move || map.reserve(&9, now(), |_| None).is_ok())
+        };
+        look(&map, 1);
+        evictor.join().unwrap();
+        let again = get(&map, 1);
+        assert!(look(&map, 1).is_none_or(|found| Arc::ptr_eq(&found.0, &again.0)));
     });
 }

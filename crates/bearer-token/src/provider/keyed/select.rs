@@ -8,12 +8,12 @@ use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
 
 use http::{HeaderMap, Request};
 
-use super::{KeyedProviders, authorize_in_place};
+use super::{KeyedProviders, authorize_in_place, bounded_map::Missed};
 use crate::{
     PassThrough,
     error::{Error, ErrorKind},
     platform::Moment,
-    provider::{Authorized, TokenProvider, contained::contained},
+    provider::{Authorized, Ticket, TokenProvider, cache::Copied, contained::contained},
     resource::{head::RequestHead, origin::Destination, refusals::Refusals},
     sync::Ordering,
 };
@@ -43,6 +43,16 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     ///
     /// As [`TokenProvider::authorize`], and the selector's.
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
+
+    /// Puts a bearer into a request if it is fresh and nothing else is to be decided, and returns its ticket. `None`
+    /// says that nothing was done: call [`authorize`](Self::authorize).
+    ///
+    /// For adapters that keep only the ticket of most requests. By default it does nothing.
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        let _ = request;
+        None
+    }
 
     /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`].
     ///
@@ -90,6 +100,11 @@ impl Authorize for TokenProvider {
     #[inline]
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error> {
         TokenProvider::authorize(self, request)
+    }
+
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        TokenProvider::insert_fresh(self, request)
     }
 
     #[inline]
@@ -222,9 +237,10 @@ where
         &self,
         request: &mut C,
         head: impl for<'c> Fn(&'c C) -> RequestHead<'c>,
-        authorize: impl Fn(&mut C, &TokenProvider) -> Result<(Authorized, Option<Moment>), Error>,
+        authorize: impl Fn(&mut C, &TokenProvider, Option<&mut Copied>) -> Result<(Authorized, Option<Moment>), Error>,
     ) -> Result<Authorized, Error> {
-        let table;
+        let map = &self.providers.inner.map;
+        let (mut front, table);
         let found = {
             let selected = self.selector.choose(&head(request))?;
             let key = match &selected {
@@ -232,16 +248,32 @@ where
                 Selected::Owned(key) => key.borrow(),
                 Selected::NoToken => return Ok(Authorized::Passed),
             };
-            table = self.providers.inner.map.load(key);
-            table.find(key)
+            let hash = map.hash(key);
+            front = map.front(hash, key);
+            match &front {
+                Ok(_) => None,
+                Err(missed) => {
+                    table = map.load(hash);
+                    let found = table.find(key);
+                    if let (Missed::Often, Some(entry)) = (missed, found) {
+                        map.admit(entry);
+                    }
+                    found
+                }
+            }
         };
         // The key, which may be a part of the request, is not needed any more.
-        if let Some(entry) = found {
-            return authorize_in_place(entry, |provider| authorize(request, provider));
+        if let Ok(front) = &mut front
+            && let Some((entry, copied)) = front.parts()
+        {
+            return authorize_in_place(entry, |provider| authorize(request, provider, Some(copied)));
         }
-        drop(table);
+        if let Some(entry) = found {
+            let mut copied = entry.copied();
+            return authorize_in_place(entry, |provider| authorize(request, provider, copied.as_deref_mut()));
+        }
         let Some(provider) = self.provider(head(request))? else { return Ok(Authorized::Passed) };
-        let (authorized, stale_at) = authorize(request, &provider)?;
+        let (authorized, stale_at) = authorize(request, &provider, None)?;
         if let Some(now) = stale_at {
             provider.inner.refresh(now);
         }
@@ -269,13 +301,15 @@ where
         self.authorize_any(
             request,
             |request| RequestHead::from(request),
-            |request, provider| provider.authorize_only(request),
+            |request, provider, copied| provider.authorize_only(request, copied),
         )
     }
 
     #[inline]
     fn authorize_client<R: ClientRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
-        self.authorize_any(request, R::head, |request, provider| provider.authorize_client_only(request))
+        self.authorize_any(request, R::head, |request, provider, copied| {
+            provider.authorize_client_only(request, copied)
+        })
     }
 
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {

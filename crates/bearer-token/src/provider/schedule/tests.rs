@@ -182,6 +182,27 @@ fn l05_the_user_limits_the_servers_retry_after() {
 }
 
 #[test]
+fn l06_beside_a_bearer_the_cool_down_ends_with_it() {
+    let outage = |after| Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after });
+    let terminal = Error::new(ErrorKind::Refused, "");
+    for (error, failures, left, expected) in [
+        // The wait would be a minute.
+        (outage(None), 9, 2 * MINUTE, MINUTE),
+        (outage(None), 9, 20 * SECOND, 20 * SECOND),
+        // Never shorter than after a first failure,
+        (outage(None), 9, MILLI, SECOND),
+        (terminal.clone(), 9, MILLI, 5 * SECOND),
+        (terminal, 9, MINUTE, MINUTE),
+        // nor than the server asks for.
+        (outage(Some(40 * SECOND)), 9, 20 * SECOND, 40 * SECOND),
+        (outage(Some(HOUR)), 1, 20 * SECOND, HOUR),
+    ] {
+        let found = Policy::default().cool_down_beside(&error, failures, Draw::MAX, left);
+        assert_eq!(found, expected, "{error:?} after {failures}, {left:?} left");
+    }
+}
+
+#[test]
 fn margins_of_zero_are_allowed() {
     let policy = Policy::default().reserve(Duration::ZERO).refresh_ahead(Duration::ZERO);
     for (lifetime, refresh) in [(MINUTE, 42 * SECOND), (HOUR, HOUR - 30 * SECOND)] {

@@ -45,7 +45,7 @@ pub(super) struct Sealing {
 impl<S: SharedStore> Inner<S> {
     pub(super) async fn sealing(&self, platform: &Platform) -> Result<Sealing, Error> {
         let ring = self.keys.ring(platform).await?;
-        let key = ring.store_key("refresh token", self.name.as_bytes());
+        let key = ring.refresh_token_key(&self.name);
         Ok(Sealing { ring, key })
     }
 

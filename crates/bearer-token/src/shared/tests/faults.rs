@@ -254,6 +254,26 @@ async fn a_store_whose_writes_hang_is_tried_less_and_less() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_with_foreign_content_suspends_no_other_key() {
+    let world = World::new();
+    let fleet = world.fleet();
+    let tenant = |name: &str| {
+        Replica::from(fleet.share_as(name, Client { server: world.server.clone(), credential: "the usual secret" }))
+    };
+    let (bad, good) = (tenant("bad"), tenant("good"));
+    *world.store.foreign.lock().unwrap() = Some(name_of(&bad.source).await);
+    for number in 1..=5 {
+        assert_eq!(world.token(&bad, FetchReason::Missing).await, number, "it fetches for itself");
+    }
+    assert_eq!(world.store.calls(), 5, "it looks each time");
+    assert_eq!(world.token(&good, FetchReason::Missing).await, 6);
+    assert_eq!(world.token(&tenant("good"), FetchReason::Missing).await, 6, "it is shared");
+    *world.store.foreign.lock().unwrap() = None;
+    assert_eq!(world.token(&bad, FetchReason::Missing).await, 7);
+    assert_eq!(world.token(&tenant("bad"), FetchReason::Missing).await, 7, "it is shared again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_is_always_newer_ends_in_a_fetch_of_its_own() {
     let world = World::new();
     world.store.set(Fault::AlwaysNewer);

@@ -2,13 +2,6 @@
 
 use super::*;
 
-async fn name_of(shared: &Shared) -> StoreKey {
-    let world = World::new();
-    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
-    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
-    ring.store_key(&shared.0.fleet.0.namespace, &identity)
-}
-
 #[tokio::test]
 async fn a_source_that_is_unknown_needs_a_name() {
     let world = World::new();
@@ -176,6 +169,8 @@ mod of_a_token_endpoint {
         struct Changing(std::path::PathBuf);
 
         impl Transport for Changing {
+            fn identity(&self, _: &mut Identity) {}
+
             async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
                 std::fs::write(&self.0, "two").unwrap();
                 let body = r#"{"access_token":"token","token_type":"Bearer","expires_in":3600}"#;
@@ -215,6 +210,68 @@ mod of_a_token_endpoint {
         };
         assert_eq!(credential("one").await, credential("one").await);
         assert_ne!(credential("one").await, credential("two").await);
+    }
+
+    #[tokio::test]
+    async fn sources_of_a_fallback_count_in_their_order() {
+        use crate::TokenSource;
+        let source = |client: &str| endpoint().client_auth(ClientAuth::basic(client, "MARKER")).build().unwrap();
+        let name = async |source: crate::source::Fallback| name_of(&World::new().fleet().share(source).unwrap()).await;
+        let usual = name(source("a").or_else(source("b"))).await;
+        assert_eq!(usual, name(source("a").or_else(source("b"))).await);
+        for other in [
+            source("b").or_else(source("a")),
+            source("a").or_else(source("c")),
+            source("a").or_else(source("b").or_else(source("c"))),
+        ] {
+            assert_ne!(usual, name(other).await);
+        }
+        assert_ne!(usual, name_of(&World::new().fleet().share(source("a")).unwrap()).await);
+        let with_token = source("a").or_else(StaticToken::new("token"));
+        assert!(World::new().fleet().share(with_token).unwrap_err().to_string().contains("the token source"));
+    }
+
+    #[tokio::test]
+    async fn a_swapped_source_counts_as_the_latest() {
+        let source = |client: &str| endpoint().client_auth(ClientAuth::basic(client, "MARKER")).build().unwrap();
+        let share = |source: crate::HotSwap| World::new().fleet().share(source).unwrap();
+        let swap = crate::HotSwap::new(source("orders"));
+        let shared = share(swap.clone());
+        assert_eq!(name_of(&shared).await, name(endpoint()).await);
+        swap.replace(source("billing"));
+        assert_eq!(name_of(&shared).await, name_of(&share(crate::HotSwap::new(source("billing")))).await);
+        assert_ne!(name_of(&shared).await, name(endpoint()).await);
+    }
+
+    #[tokio::test]
+    async fn an_issuer_counts_where_the_endpoint_is_discovered() {
+        let discover = |issuer: &str| {
+            TokenEndpoint::discover(issuer, ClientCredentials::new()).client_auth(ClientAuth::basic("orders", "MARKER"))
+        };
+        let usual = name(discover("https://as.example.com")).await;
+        assert_eq!(usual, name(discover("https://as.example.com")).await);
+        for other in ["https://as.example.com/tenant", "https://as.example.org"] {
+            assert_ne!(usual, name(discover(other)).await, "{other}");
+        }
+        assert_ne!(usual, name(discover("https://as.example.com").scope("read")).await);
+        // The same URL, and no metadata.
+        let fixed = TokenEndpoint::builder("https://as.example.com", ClientCredentials::new());
+        assert_ne!(usual, name(fixed.client_auth(ClientAuth::basic("orders", "MARKER"))).await);
+    }
+
+    #[tokio::test]
+    async fn a_transport_of_the_users_needs_a_name() {
+        struct Users;
+        impl crate::transport::Transport for Users {
+            async fn send(&self, _: http::Request<bytes::Bytes>) -> Result<http::Response<bytes::Bytes>, Error> {
+                Err(Error::new(ErrorKind::Transport, "not sent"))
+            }
+        }
+        let fleet = World::new().fleet();
+        let endpoint = || endpoint().transport(Users).build().unwrap();
+        let error = fleet.share(endpoint()).unwrap_err();
+        assert!(error.to_string().contains("transport"), "{error}");
+        fleet.share_as("a name", endpoint());
     }
 }
 
@@ -281,5 +338,23 @@ mod of_an_assertion {
         let computed = template(1).computed("user", |_| Ok("whoever asks"));
         let error = share(computed).unwrap_err();
         assert!(error.to_string().contains("claim.user"), "{error}");
+    }
+
+    /// A key of App Store Connect has a role of its own, and all keys of a team have one `iss`.
+    #[tokio::test]
+    async fn l65_the_key_of_a_self_signed_jwt_counts() {
+        use crate::jwt::SelfSigned;
+        let name = async |template: JwtTemplateBuilder| {
+            let source = SelfSigned::new(template.build().unwrap());
+            name_of(&World::new().fleet().share(source).unwrap()).await
+        };
+        let usual = name(template(1).subject("a")).await;
+        assert_eq!(usual, name(template(1).subject("a")).await);
+        assert_ne!(usual, name(template(2).subject("a")).await, "another key");
+        assert_ne!(usual, name(template(1).subject("a").header("kid", "2")).await, "another name of it");
+        assert_ne!(usual, name(template(1).subject("b")).await);
+        let computed = SelfSigned::new(template(1).computed_header("kid", |_| Ok("2")).build().unwrap());
+        let error = World::new().fleet().share(computed).unwrap_err();
+        assert!(error.to_string().contains("header.kid"), "{error}");
     }
 }

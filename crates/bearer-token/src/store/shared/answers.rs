@@ -60,7 +60,8 @@ impl Version {
 /// The number of a lease. A later lease of the same key has a greater one.
 ///
 /// A store whose counter can be lost starts again at its time of day in microseconds, or at the next number if that is
-/// greater. So a holder from before the loss is still refused.
+/// greater. So a holder from before the loss is refused as soon as a later lease has been granted. Until then there is
+/// no later holder to protect, and the store may accept its save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(u64);
 
@@ -158,12 +159,29 @@ pub enum Saved {
 pub struct Down {
     message: Cow<'static, str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    is_for_this_key: bool,
 }
 
 impl Down {
     /// Says what is wrong, and if possible what to change.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Down { message: message.into(), source: None }
+        Down { message: message.into(), source: None, is_for_this_key: false }
+    }
+
+    /// Says that the store works, and that only this key is unusable: another program has written something else under
+    /// its name.
+    ///
+    /// Sources with other keys go on using the store. If the next save can replace what is there, report an absent
+    /// record in place of this.
+    #[must_use]
+    pub fn for_this_key(self) -> Self {
+        Down { is_for_this_key: true, ..self }
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn is_for_this_key(&self) -> bool {
+        self.is_for_this_key
     }
 
     /// Adds the cause.

@@ -20,9 +20,11 @@ fn served(bearer: &Bearer) -> Arc<Served> {
     Arc::new(served)
 }
 
-/// The ticket that a request of this thread gets.
+/// The ticket that a request of this thread gets: by the short way, or by the other one.
 fn sent(served: &Served, thread: usize) -> Option<Ticket> {
-    served.insert_from(thread, &mut HeaderMap::new(), at(0)).map(|(ticket, ..)| ticket)
+    let mut headers = HeaderMap::new();
+    let fresh = served.insert_fresh_from(thread, &mut headers, at(0));
+    fresh.or_else(|| served.insert_from(thread, &mut headers, at(0)).map(|((ticket, ..), _)| ticket))
 }
 
 #[test]
@@ -70,5 +72,45 @@ fn two_threads_of_one_front_both_get_the_bearer() {
         let reader = thread::spawn(move || sent(&other, 0));
         assert_eq!(sent(&served, 0), Some(only.ticket()));
         assert_eq!(reader.join().unwrap(), Some(only.ticket()));
+    });
+}
+
+/// A copy that a map keeps.
+struct OfMap(TryLock<Copied>);
+
+impl Copies for OfMap {
+    fn forget(&self) {
+        if let Some(mut copied) = self.0.try_lock() {
+            *copied = Copied::default();
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_a_map_is_never_sent_after_a_withdrawal() {
+    check(|| {
+        let old = bearer("old", 0, HOUR);
+        let served = Arc::new(Served::of_many());
+        let copies = Arc::new(OfMap(TryLock::new(Copied::default())));
+        served.copied_by(Arc::downgrade(&copies) as _);
+        served.set(Some(old.sealed()));
+        let withdrawn = Arc::new(AtomicBool::new(false));
+        let (other, place, told) = (served.clone(), copies.clone(), withdrawn.clone());
+        let reader = thread::spawn(move || {
+            for _ in 0..2 {
+                let before = told.load(Ordering::Acquire);
+                let found = place
+                    .0
+                    .try_lock()
+                    .and_then(|mut copied| other.insert_copied(&mut copied, &mut HeaderMap::new(), at(0)));
+                assert!(!before || found.is_none());
+            }
+        });
+        served.set(None);
+        withdrawn.store(true, Ordering::Release);
+        reader.join().unwrap();
+        let mut copied = copies.0.try_lock().unwrap();
+        assert!(served.insert_copied(&mut copied, &mut HeaderMap::new(), at(0)).is_none());
+        assert!(copied.is_empty());
     });
 }

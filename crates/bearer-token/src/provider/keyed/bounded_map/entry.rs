@@ -6,33 +6,49 @@
 //!
 //! A warm request that only looks at the value in place pins nothing. The table that it reads keeps the entry alive.
 
-use std::time::Duration;
+use std::{
+    ops::DerefMut,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
+use super::fronts::Fronts;
 use crate::{
     platform::Moment,
-    sync::{AtomicU64, Ordering},
+    provider::cache::Copies,
+    sync::{AtomicU64, Ordering, TryLock},
 };
 
 /// A value that the map must not drop while it is in use, since a second one would be made for its key.
 pub(crate) trait Pinned: Clone {
+    /// What the map may copy of it, to be quicker than the value.
+    type Copied: Default + Send;
+
+    /// Tells the value where copies are kept, before there are any.
+    fn copied_by(&self, copies: Weak<dyn Copies>);
+
     /// Whether a clone exists outside of the map, or work is in progress.
     fn is_in_use(&self, now: Moment) -> bool;
 }
 
-/// A key with its value. Both are fixed; only the three numbers change.
+/// A key with its value. Both are fixed. The numbers change, and the copy.
 ///
-/// With a key of three words, such as a `String`, it is one cache line: of many tenants, each line is a miss.
-#[repr(align(64))]
-pub(crate) struct Entry<K, V> {
+/// What a warm request reads is side by side: of many tenants, each line is a miss, and each step from one place to
+/// another waits for it. So the copy is here, and not behind the pointer to the provider.
+#[repr(C, align(64))]
+pub(crate) struct Entry<K, V: Pinned> {
     pub(super) hash: u64,
     pub(super) key: K,
     pub(super) value: V,
     /// 1 since the last sweep saw the entry, if it was read.
     touched: AtomicU64,
-    /// When a sweep last found it touched, in monotonic nanoseconds.
-    seen: AtomicU64,
     /// Twice the number of readers that are about to clone the value, plus one once it was evicted.
     pins: AtomicU64,
+    copied: TryLock<V::Copied>,
+    /// When a sweep last found it touched, in monotonic nanoseconds.
+    seen: AtomicU64,
+    /// Where further copies may be.
+    fronts: Weak<Fronts<K, V>>,
 }
 
 const EVICTED: u64 = 1;
@@ -40,7 +56,7 @@ const PIN: u64 = 2;
 
 impl<K, V: Pinned> Entry<K, V> {
     /// A new entry. It counts as read at `now`.
-    pub(super) fn new(hash: u64, key: K, value: V, now: Moment) -> Self {
+    pub(super) fn new(hash: u64, key: K, value: V, now: Moment, fronts: &Arc<Fronts<K, V>>) -> Self {
         Entry {
             hash,
             key,
@@ -48,6 +64,8 @@ impl<K, V: Pinned> Entry<K, V> {
             touched: AtomicU64::new(1),
             seen: AtomicU64::new(now.monotonic_nanos()),
             pins: AtomicU64::new(0),
+            copied: TryLock::new(V::Copied::default()),
+            fronts: Arc::downgrade(fronts),
         }
     }
 
@@ -55,6 +73,12 @@ impl<K, V: Pinned> Entry<K, V> {
     #[inline]
     pub(crate) fn value(&self) -> &V {
         &self.value
+    }
+
+    /// What is copied of the value, unless another thread has it at this moment.
+    #[inline]
+    pub(crate) fn copied(&self) -> Option<impl DerefMut<Target = V::Copied> + '_> {
+        self.copied.try_lock()
     }
 
     /// Notes that the entry was read. A line that many threads read is written once per sweep.
@@ -84,6 +108,16 @@ impl<K, V: Pinned> Entry<K, V> {
         self.pins.load(Ordering::Relaxed) & EVICTED != 0
     }
 
+    /// The same, in one order with everything that an eviction does before and after.
+    pub(super) fn is_evicted_for_certain(&self) -> bool {
+        self.pins.fetch_or(0, Ordering::AcqRel) & EVICTED != 0
+    }
+
+    /// Marks the entry as one that has left the map, whether or not it is in use.
+    pub(super) fn remove(&self) {
+        self.pins.fetch_or(EVICTED, Ordering::AcqRel);
+    }
+
     /// Clones the value, unless it was evicted.
     pub(crate) fn pin(&self) -> Option<V> {
         // Acquire and release: an eviction comes either before this one, and is seen here, or after the clone was made,
@@ -104,5 +138,16 @@ impl<K, V: Pinned> Entry<K, V> {
             self.pins.fetch_sub(EVICTED, Ordering::AcqRel);
         }
         is_free
+    }
+}
+
+impl<K: Send + Sync, V: Pinned + Send + Sync> Copies for Entry<K, V> {
+    fn forget(&self) {
+        if let Some(mut copied) = self.copied.try_lock() {
+            *copied = V::Copied::default();
+        }
+        if let Some(fronts) = self.fronts.upgrade() {
+            fronts.forget_copies(self);
+        }
     }
 }
