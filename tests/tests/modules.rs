@@ -1,6 +1,6 @@
 //! Each file of Rust is part of a crate: one that no module names is not compiled, and its tests never fail.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

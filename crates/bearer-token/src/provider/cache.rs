@@ -37,6 +37,8 @@
 //! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer
 //! by itself. An empty cell changes no row. Each transition ends with a check in debug builds.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -97,6 +99,10 @@ pub(crate) struct Cache {
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
+
+/// How many bytes of the beginning a warm request reads, if its map has a copy of the bearer.
+#[cfg(not(bearer_loom))]
+pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 /// What only transitions look at.
 #[derive(Default)]

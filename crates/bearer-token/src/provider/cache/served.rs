@@ -1,5 +1,7 @@
 //! The bearer in service, for readers that must not wait.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::sync::{Arc, OnceLock, Weak};
 
 use http::{HeaderMap, HeaderValue};
@@ -105,6 +107,10 @@ impl Sealed {
 }
 
 impl Served {
+    /// How many bytes of the beginning a read from a copy needs.
+    #[cfg(not(bearer_loom))]
+    pub(super) const HOT: usize = offset_of!(Served, fronts);
+
     /// The bearer of a provider by itself.
     pub(super) fn new() -> Self {
         let front = |_| Front(TryLock::new(Copied::default()));
