@@ -8,6 +8,9 @@ use bearer_token_testing::{Algorithm, AssertionRules, AuthorizationServer, Clien
 /// The port that `examples/config/box.toml` names.
 pub const PORT: u16 = 8085;
 
+/// The secret of the clients of the recipes.
+const SECRET: &str = "a secret for loopback";
+
 const USAGE: &str = "\
 Runs an authorization server, and an API that it protects, for the configurations in examples/config.
 
@@ -88,6 +91,10 @@ pub fn start(port: u16) -> anyhow::Result<AuthorizationServer> {
     server.trust(Issuer::new("integration@example.com", rsa).rules(audiences));
     server.trust(Issuer::new("reports@example.com", p256.clone()).self_signed_audience("https://api.example.com/"));
     server.register(Client::secret("billing", secret).scopes(["read", "write"]));
+    // The clients of the guide's recipes; one of them is a tenant.
+    for id in ["reporting", "acme"] {
+        server.register(Client::secret(id, SECRET).scopes(["orders:read"]));
+    }
     server.register(Client::private_key_jwt("ledger", p256));
     Ok(server)
 }
@@ -105,6 +112,11 @@ fn introduce(server: &AuthorizationServer, out: &mut impl Write) -> std::io::Res
         "  cargo run -p bearer-token-cli -- check --config examples/config/box.toml {}/orders\n",
         server.api_url()
     )?;
+    writeln!(out, "In a program of your own, such as a recipe of the guide:\n")?;
+    writeln!(out, "  token endpoint  {}", server.token_url())?;
+    writeln!(out, "  client          id `reporting`, or `acme` for a tenant; secret `{SECRET}`; scope `orders:read`")?;
+    writeln!(out, "  allowed origin  {issuer}")?;
+    writeln!(out, "  API             {}/orders, or any other path below {}\n", server.api_url(), server.api_url())?;
     out.flush()
 }
 

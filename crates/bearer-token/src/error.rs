@@ -342,8 +342,8 @@ impl Error {
 
     /// Adds the OAuth error code of the response (RFC 6749 section 5.2).
     ///
-    /// For transports and sources that speak OAuth themselves. Pass only codes that you have compared with a list: a
-    /// server may send anything as its `error`, and the code is printed by `Debug` and by events.
+    /// For transports and sources that speak OAuth themselves. Pass only codes that you have compared with a list. A
+    /// server may send anything as its `error`, and `Debug` and events print the code.
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.details.oauth_code = Some(code.into()))

@@ -34,6 +34,8 @@
 //!
 //! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -110,7 +112,8 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
-/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+/// What a warm request reads is in the first cache line, if the map of the provider has a copy of its bearer: of many
+/// tenants, each line is a miss.
 #[repr(C, align(64))]
 pub(crate) struct Inner {
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
@@ -139,6 +142,9 @@ pub(crate) struct Inner {
     waits: Waits,
 }
 
+#[cfg(not(bearer_loom))]
+const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
+
 impl TokenProvider {
     /// Starts building a provider for a source. Nothing is fetched before the first use.
     pub fn builder(source: impl TokenSource) -> TokenProviderBuilder {
@@ -159,6 +165,27 @@ impl TokenProvider {
     /// clear, or no origin is allowed yet. The message names the builder method to call.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
+        match self.insert_fresh(request) {
+            Some(ticket) => Ok(Authorized::Inserted(ticket)),
+            None => self.authorize_otherwise(request),
+        }
+    }
+
+    /// Inserts a fresh bearer into a request to an origin that is spelled as it was allowed: all that most requests
+    /// need. `None` says that nothing was done.
+    ///
+    /// The ticket is returned in a register. A result with an error goes through memory, and has to be dropped.
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut http::Request<B>) -> Option<Ticket> {
+        if request.extensions().get::<PassThrough>().is_some() || !self.inner.origins.allow_exactly(request.uri()) {
+            return None;
+        }
+        self.inner.insert_fresh(request.headers_mut())
+    }
+
+    /// Authorizes a request that needs more than a fresh bearer, or none.
+    #[inline(never)]
+    fn authorize_otherwise<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }

@@ -29,8 +29,8 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-/// Locks. A poisoned lock guards nothing half-done: the little user code that runs under one (keys that are cloned,
-/// compared or dropped) does so before anything is changed, or after everything is.
+/// Locks. A poisoned lock guards nothing half-done. Little user code runs under one: keys are cloned, compared or
+/// dropped. It runs before anything is changed, or after everything is.
 ///
 /// So a panic in user code costs the call in which it happened. If a poisoned lock were an error, one panic would end
 /// the provider for the life of the process.

@@ -97,8 +97,8 @@ enum Lookup {
 
 /// From what was found to what is used, or what is wrong with it.
 ///
-/// A plain function instead of a closure: it can be passed on to a thread for blocking work, and a value can be read in
-/// three ways by one lookup.
+/// A plain function instead of a closure. It can be passed on to a thread for blocking work, and one lookup can read a
+/// value in three ways.
 type Finish<T> = fn(&Steps, &[u8]) -> Result<T, String>;
 
 impl Value {

@@ -152,34 +152,71 @@ where
 {
     type Output = Result<Response<RB>, BoxError>;
 
-    #[inline]
+    /// A call of its own. Inlined into a caller that converts the result, it copies the response more often, and with
+    /// loads for which the processor waits.
+    #[inline(never)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
-            match this.state.as_mut().project() {
-                StateProjection::Called { response, sent } => {
-                    // Looked at in place: each move of a response costs as much as the look.
-                    let mut polled = response.poll(cx);
-                    if let (Poll::Ready(Ok(response)), Some(kept)) = (&mut polled, &*sent)
-                        && kept.is_to_handle(response)
-                        && kept.handle(response)
-                    {
-                        // The trailers are not to reject it once more.
-                        *sent = None;
-                    }
-                    return polled.map_err(Into::into);
-                }
-                StateProjection::Waiting { cold } => {
-                    let next = match ready!(cold.poll_call(cx)) {
-                        Ok((response, sent)) => State::Called { response, sent },
-                        Err(error) => State::Refused { error: Some(error) },
-                    };
-                    this.state.set(next);
-                }
-                StateProjection::Refused { error } => {
-                    let error = error.take().unwrap_or_else(|| POLLED_AGAIN.into());
-                    return Poll::Ready(Err(error));
-                }
+        match this.state.as_mut().project() {
+            StateProjection::Called { response, sent } => poll_called(response, sent, cx),
+            StateProjection::Waiting { .. } | StateProjection::Refused { .. } => poll_cold(this.state, cx),
+        }
+    }
+}
+
+/// Polls the inner service's future, and looks at its response.
+#[inline]
+fn poll_called<F, RB, E>(
+    future: Pin<&mut F>,
+    sent: &mut Option<Sent>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<RB>, BoxError>>
+where
+    F: Future<Output = Result<Response<RB>, E>>,
+    E: Into<BoxError>,
+{
+    match ready!(future.poll(cx)) {
+        // By value: a response whose address is passed on has to be copied once more.
+        Ok(response) => match sent {
+            Some(kept) if kept.is_to_look_at(&response) => look(response, sent),
+            _ => Poll::Ready(Ok(response)),
+        },
+        Err(error) => Poll::Ready(Err(error.into())),
+    }
+}
+
+/// Handles a response that may refuse its bearer.
+#[inline(never)]
+fn look<RB>(mut response: Response<RB>, sent: &mut Option<Sent>) -> Poll<Result<Response<RB>, BoxError>> {
+    if let Some(kept) = sent
+        && kept.is_to_handle(&response)
+        && kept.handle(&mut response)
+    {
+        // The trailers are not to reject it once more.
+        *sent = None;
+    }
+    Poll::Ready(Ok(response))
+}
+
+#[cold]
+fn poll_cold<S, B, RB>(mut state: Pin<&mut State<S, B>>, cx: &mut Context<'_>) -> Poll<Result<Response<RB>, BoxError>>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    loop {
+        match state.as_mut().project() {
+            StateProjection::Called { response, sent } => return poll_called(response, sent, cx),
+            StateProjection::Waiting { cold } => {
+                let next = match ready!(cold.poll_call(cx)) {
+                    Ok((response, sent)) => State::Called { response, sent },
+                    Err(error) => State::Refused { error: Some(error) },
+                };
+                state.set(next);
+            }
+            StateProjection::Refused { error } => {
+                let error = error.take().unwrap_or_else(|| POLLED_AGAIN.into());
+                return Poll::Ready(Err(error));
             }
         }
     }

@@ -43,6 +43,12 @@ impl Hooks {
         Hooks { map_error: BoxError::from, unusual: unusual.map(Arc::new) }
     }
 
+    /// Whether nothing but the ticket is kept of a request.
+    #[inline]
+    pub(crate) fn are_usual(&self) -> bool {
+        self.unusual.is_none()
+    }
+
     pub(crate) fn unusual_mut(&mut self) -> &mut Unusual {
         Arc::make_mut(self.unusual.get_or_insert_default())
     }

@@ -70,10 +70,10 @@ mod sent;
 
 pub use bearer_token;
 
-use self::hooks::Hooks;
 #[cfg(feature = "replay")]
 pub use self::replay::{BeforeReplay, Cloning, Replay};
 pub use self::{clone_service::CloneService, future::ResponseFuture};
+use self::{hooks::Hooks, sent::Sent};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -241,6 +241,25 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // Most requests: a fresh bearer, and its ticket in a register.
+        if self.hooks.are_usual()
+            && let Some(ticket) = self.provider.insert_fresh(&mut request)
+        {
+            return ResponseFuture::called(&mut self.inner, request, Some(Sent::new(ticket)));
+        }
+        self.call_otherwise(request)
+    }
+}
+
+impl<S, P> BearerService<S, P> {
+    /// Sends a request that needs more than a fresh bearer, or none.
+    #[inline(never)]
+    fn call_otherwise<B, RB>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
+    where
+        P: Authorize,
+        S: Service<Request<B>, Response = Response<RB>> + CloneService,
+        S::Error: Into<BoxError>,
+    {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Inserted(ticket)) => match self.hooks.sent(ticket, &request, &self.provider) {
                 Ok(sent) => ResponseFuture::called(&mut self.inner, request, Some(sent)),

@@ -58,8 +58,13 @@ impl Sent {
         self.unusual.as_ref().map(|unusual| unusual.refusals.clone()).unwrap_or_default()
     }
 
-    /// Whether the response may ask for more than to be passed on.
+    /// Whether the response may ask for more than to be passed on, as far as two of its fields tell.
     #[inline]
+    pub(crate) fn is_to_look_at<RB>(&self, response: &Response<RB>) -> bool {
+        self.unusual.is_some() || response.status().is_client_error() || may_be_grpc(response)
+    }
+
+    /// Whether the response may ask for more than to be passed on.
     pub(crate) fn is_to_handle<RB>(&self, response: &Response<RB>) -> bool {
         self.unusual.is_some() || response.status().is_client_error() || Self::has_grpc_status(response)
     }
@@ -89,10 +94,9 @@ impl Sent {
             || (Self::has_grpc_status(response) && is_grpc_rejection(response.headers()))
     }
 
-    /// Whether this is the response of a gRPC call without a body. It needs HTTP/2, so others do not pay for a look.
-    #[inline]
+    /// Whether this is the response of a gRPC call without a body.
     fn has_grpc_status<RB>(response: &Response<RB>) -> bool {
-        response.version() >= Version::HTTP_2 && response.headers().contains_key("grpc-status")
+        may_be_grpc(response) && response.headers().contains_key("grpc-status")
     }
 
     fn journey<'a, RB>(&'a self, response: &'a Response<RB>) -> Option<Journey<'a>> {
@@ -133,4 +137,10 @@ impl Sent {
         self.journey(response)
             .is_some_and(|Journey { asked, reached }| !asked.idempotent || reached.is_some_and(|uri| *uri != asked.uri))
     }
+}
+
+/// gRPC needs HTTP/2, so other responses do not pay for a look at their headers.
+#[inline]
+fn may_be_grpc<RB>(response: &Response<RB>) -> bool {
+    response.version() >= Version::HTTP_2
 }

@@ -1,7 +1,12 @@
 use std::{future, process::ExitCode};
 
+use bearer_token::{
+    TokenProvider,
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+};
 use bearer_token_config::ProviderConfig;
 use examples::server_in_a_box::{serve, start};
+use reqwest_bearer::{BearerMiddleware, redirect_policy, reqwest_middleware::ClientBuilder};
 
 use crate::{Ended, arguments};
 
@@ -18,6 +23,28 @@ async fn it_suggests_commands_and_ends_after_its_time() {
     assert!(ended.out.contains("bearer-token-cli -- check --config examples/config/box.toml\n"), "{}", ended.out);
     assert!(ended.out.contains("box.toml http://127.0.0.1:") && ended.out.contains("/api/orders\n"), "{}", ended.out);
     assert!(ended.out.contains("change 8085 to "), "{}", ended.out);
+}
+
+/// A program with what the server prints, as a reader of the guide would write it.
+#[tokio::test]
+async fn it_prints_what_a_program_needs() {
+    let server = start(0).unwrap();
+    let mut out = Vec::new();
+    serve(&server, future::ready(()), &mut out).await;
+    let out = String::from_utf8(out).unwrap();
+    let after = |label: &str| out.split_once(label).unwrap().1.lines().next().unwrap().trim();
+    let quoted = |word: &str| after("  client").split_once(&format!("{word} `")).unwrap().1.split('`').next().unwrap();
+
+    let source = TokenEndpoint::builder(after("  token endpoint"), ClientCredentials::new())
+        .client_auth(ClientAuth::basic(quoted("id"), quoted("secret")))
+        .scope(quoted("scope"))
+        .build()
+        .unwrap();
+    let provider = TokenProvider::builder(source).allow_origin(after("  allowed origin")).build().unwrap();
+    let http = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build().unwrap();
+    let client = ClientBuilder::new(http).with(BearerMiddleware::new(provider)).build();
+    let api = after("  API").split(',').next().unwrap();
+    assert_eq!(client.get(api).send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

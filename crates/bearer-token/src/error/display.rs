@@ -21,9 +21,9 @@ fn more(problems: &[Problem]) -> Option<String> {
 
 /// The sentence; with `{:#}`, its causes too.
 ///
-/// The parts, in order: the provider's name if the user gave one, the message, the problems (numbered if there are
-/// several), what was left out, and with `{:#}` the causes. A cause whose sentence is contained in what is printed
-/// already is skipped: [`Error::other`] and many crates repeat it.
+/// The parts, in order: the provider's name if the user gave one, the message, the problems (numbered if several), what
+/// was left out. With `{:#}`, the causes follow. A cause whose sentence is contained in what is printed already is
+/// skipped: [`Error::other`] and many crates repeat it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = match &self.0.details.provider {

@@ -1,8 +1,8 @@
 //! Problems as one error, and the problems of an error.
 //!
-//! The ground between the two types: a builder collects [`Problems`] of its own, absorbs the problems of the parts that
-//! it is made of, and returns one [`Error`]. So a user sees every mistake of a nested configuration at once, each under
-//! its full path, such as `client_auth.key`.
+//! The ground between the two types. A builder collects [`Problems`] of its own, absorbs those of its parts, and
+//! returns one [`Error`]. So a user sees every mistake of a nested configuration at once, each under its full path,
+//! such as `client_auth.key`.
 
 use crate::{error::Error, problem::Problems};
 

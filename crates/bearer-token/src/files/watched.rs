@@ -4,8 +4,8 @@
 //! in the file now, and whether that may differ from what was read last.
 //!
 //! There is no thread that watches, and no notification of the operating system. Those do not work on all file systems,
-//! and they miss the switched links of Kubernetes. A look at the metadata costs one system call, and it is only needed
-//! when a token is fetched, and once a second while a fetch has failed for good.
+//! and they miss the switched links of Kubernetes. A look at the metadata costs one system call. It is needed only when
+//! a token is fetched, and once a second while a fetch has failed for good.
 
 use std::{
     fs::{self, File, Metadata},

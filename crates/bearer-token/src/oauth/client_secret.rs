@@ -92,7 +92,7 @@ impl ClientSecret {
     /// replaced secret is sent from the next request on.
     ///
     /// The secret that was read last stays in use while the file is missing or unusable. Replace the file as a whole
-    /// (write beside it, then rename), as Kubernetes and Vault's agent do: otherwise a half-written secret could be
+    /// (write beside it, then rename), as Kubernetes and Vault's agent do. Otherwise a half-written secret could be
     /// read as a shorter one. A pipe is read only once.
     ///
     /// The file may be a pipe, as `<(..)` of a shell makes one. It is read away from the runtime's worker threads.

@@ -1,7 +1,7 @@
 //! What can happen.
 //!
-//! One enum for all rooms, so that a sink is one `match` and a new event cannot be forgotten by the recorder of
-//! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
+//! One enum for all rooms, so a sink is one `match`. The recorder of `tracing` has no last arm, so it cannot forget a
+//! new event. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
 //!
 //! An event has what is needed to act on it without the source code: the provider, what failed, for how long, and when
 //! the next attempt is. Of the strings that a server sent, it has only origins and known error codes.

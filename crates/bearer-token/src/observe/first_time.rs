@@ -1,6 +1,6 @@
 //! Which of many things are seen for the first time.
 //!
-//! For warnings that would repeat with each request: a request to an origin that gets no token is a warning once for
+//! For warnings that would repeat with each request. A request to an origin that gets no token is a warning once for
 //! each origin, and then an event at debug level.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -71,11 +71,10 @@ impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
     #[inline]
     fn now(&self) -> Moment {
-        use rustix::time::{ClockId, clock_gettime};
+        use rustix::time::{ClockId, Timespec, clock_gettime};
 
         /// Nanoseconds; neither clock shows a time before its zero.
-        fn read(clock: ClockId) -> u64 {
-            let time = clock_gettime(clock);
+        fn in_nanos(time: Timespec) -> u64 {
             let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
             seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
@@ -83,15 +82,18 @@ impl Clock for SystemClock {
         // The clocks advance at the same ticks, and many requests share a tick. A change of the time of day
         // within a tick is seen at the next.
         thread_local! {
-            static LAST: Cell<Moment> = const { Cell::new(Moment { monotonic: u64::MAX, wall: u64::MAX }) };
+            // The monotonic clock as it was read, because most requests only compare it.
+            static LAST: Cell<(Timespec, Moment)> =
+                const { Cell::new((Timespec { tv_sec: -1, tv_nsec: -1 }, Moment::START)) };
         }
-        let monotonic = read(ClockId::MonotonicCoarse);
-        let last = LAST.get();
-        if last.monotonic == monotonic {
+        let monotonic = clock_gettime(ClockId::MonotonicCoarse);
+        let (read, last) = LAST.get();
+        if read == monotonic {
             return last;
         }
-        let now = Moment { monotonic, wall: read(ClockId::RealtimeCoarse) };
-        LAST.set(now);
+        let wall = clock_gettime(ClockId::RealtimeCoarse);
+        let now = Moment { monotonic: in_nanos(monotonic), wall: in_nanos(wall) };
+        LAST.set((monotonic, now));
         now
     }
 

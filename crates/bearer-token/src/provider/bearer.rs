@@ -1,11 +1,11 @@
 //! A minted token made ready to send.
 //!
-//! Sealing does once, when a token arrives, what each request would have to do otherwise: the check of its characters,
-//! the header value with its scheme, the deadlines, the number by which it is rejected. What a request reads of it is
+//! Sealing does once, when a token arrives, what each request would have to do otherwise. It checks the characters, and
+//! makes the header value, the deadlines, and the number by which the token is rejected. What a request reads of it is
 //! three words and a pointer.
 //!
-//! A bearer is immutable. If a source returns the same token with a later expiry, a new value takes its place, with the
-//! same generation: a rejection of one is a rejection of the other.
+//! A bearer is immutable. If a source returns the same token with a later expiry, a new value replaces it, with the
+//! same generation. A rejection of one is a rejection of the other.
 
 use std::{
     collections::BTreeMap,

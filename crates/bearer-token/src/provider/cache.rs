@@ -37,6 +37,8 @@
 //! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer
 //! by itself. An empty cell changes no row. Each transition ends with a check in debug builds.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -54,7 +56,7 @@ use crate::{
         jitter::Draw,
         policy::Policy,
         schedule::Freshness,
-        ticket::Generation,
+        ticket::{Generation, Ticket},
     },
     resource::sharded::Crowd,
     source::Challenge,
@@ -97,6 +99,10 @@ pub(crate) struct Cache {
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
+
+/// How many bytes of the beginning a warm request reads, if its map has a copy of the bearer.
+#[cfg(not(bearer_loom))]
+pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 /// What only transitions look at.
 #[derive(Default)]
@@ -148,6 +154,13 @@ impl Cache {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Inserts the bearer in service into a head, if it is fresh and a front has it: the warm path of most requests.
+    /// Otherwise nothing is done.
+    #[inline]
+    pub(crate) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.slot.insert_fresh(headers, now)
     }
 
     /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is

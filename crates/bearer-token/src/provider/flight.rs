@@ -4,8 +4,8 @@
 //! that polls the fetch; it ends the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's
 //! place.
 //!
-//! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and
-//! abandons a flight whose driver is no longer driven.
+//! Nothing here depends on a runtime being alive. Each waiter has a deadline of its own, set by its owner, and abandons
+//! a flight whose driver is no longer driven.
 //!
 //! ```text
 //!                         Flight

@@ -16,7 +16,7 @@
 //! | part | has |
 //! |---|---|
 //! | `select` | the choice by a request's head, and the trait that adapters are written for |
-//! | `bounded_map` | a map that is read without a lock, never exceeds its bound, and evicts nothing in use |
+//! | `bounded_map` | a map that is read without waiting, never exceeds its bound, and evicts nothing in use |
 //! | `forgotten` | what outlives an eviction: cool-downs, and errors of the build function |
 //! | `fetch_limit` | a limit on fetches of all keys together |
 //! | `warm_up`, `status` | operating all of it |

@@ -18,6 +18,8 @@
 //!
 //! Errors name the origin and the method to call. They never repeat user information or a path, which may be secrets.
 
+use http::{Uri, uri::Scheme};
+
 use crate::{
     error::{Error, ErrorKind},
     problem::{Advice, Problem, Problems},
@@ -143,6 +145,14 @@ impl Origins {
                 "allow_plaintext_origin"
             })));
         }
+    }
+
+    /// Whether a URI goes to an https origin, and has it spelled as it was allowed.
+    #[inline]
+    pub(crate) fn allow_exactly(&self, uri: &Uri) -> bool {
+        let Some(authority) = uri.authority() else { return false };
+        let is_spelled = |allowed: &Allowed| allowed.origin.https && allowed.spelled == authority.as_str();
+        uri.scheme() == Some(&Scheme::HTTPS) && self.allowed.iter().any(is_spelled)
     }
 
     /// Whether this is an allowed origin in a usual spelling. [`judge`](Self::judge) knows all spellings, but takes

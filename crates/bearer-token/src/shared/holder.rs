@@ -13,7 +13,7 @@ use crate::{
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
-    token::{AccessToken, Inherited, Recorded},
+    token::{AccessToken, Inherited, Recorded, check_token},
 };
 
 impl Turn<'_> {
@@ -27,7 +27,8 @@ impl Turn<'_> {
             let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
         });
-        match result {
+        // A token that the provider will refuse is a failure for all, and must not be adopted until its end.
+        match result.and_then(|token| check_token(token.secret()).map(|()| token)) {
             // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
             // token belongs to the old record or to the new one is unknown.
             Ok(token) if token.is_not_shared() || !self.has_same_key().await => {

@@ -270,3 +270,133 @@ impl SharedFailure {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(3_600);
+
+    /// A record with every member, as this version writes it.
+    fn text() -> String {
+        let token = AccessToken::new("MARKER").expires_in(LIFE).refresh_in(LIFE / 2).scope("read").extra("url", "u");
+        let (wall, monotonic) = (std::time::UNIX_EPOCH + LIFE, LIFE);
+        let now = Moment::new(monotonic, wall);
+        let shared = SharedToken::new(&token, 7, 9, now, now.after(Duration::from_secs(1)));
+        let error = Error::new(ErrorKind::Refused, "the server refused the client").with_oauth_code("invalid_client");
+        let failure = SharedFailure::new(&error, Duration::from_secs(30), 2, Some("credential".to_owned()));
+        assert!(failure.is_some());
+        String::from_utf8(Record::new(Some(shared), failure, LIFE).plain().to_vec()).unwrap()
+    }
+
+    fn read(text: &str, left: Duration) -> Record {
+        Record::read(text.as_bytes(), left).unwrap()
+    }
+
+    fn age(record: &Record) -> u64 {
+        record.token.as_ref().unwrap().age
+    }
+
+    #[test]
+    fn everything_is_read_as_it_was_written() {
+        let record = read(&text(), LIFE);
+        assert_eq!(String::from_utf8(record.plain().to_vec()).unwrap(), text());
+        let token = record.token.as_ref().unwrap();
+        let moment = Moment::new(LIFE, std::time::UNIX_EPOCH);
+        let adopted = token.to_token(moment, "record");
+        assert_eq!((adopted.secret(), adopted.expiry()), ("MARKER", Expiry::In(LIFE)));
+        assert_eq!((adopted.refresh_hint(), adopted.details().0), (Some(LIFE / 2), Some("read")));
+        let error = record.failure.as_ref().unwrap().error();
+        assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some("invalid_client")));
+    }
+
+    #[test]
+    fn another_format_counts_as_no_record() {
+        for format in ["0", "2", "4294967295"] {
+            let other = text().replacen("\"format\":1", &format!("\"format\":{format}"), 1);
+            let problem = Record::read(other.as_bytes(), LIFE).err();
+            assert_eq!(problem, Some("it has a format that this program does not know"), "{format}");
+        }
+    }
+
+    #[test]
+    fn other_contents_are_refused_without_their_bytes() {
+        let whole = text();
+        let others = ["", "MARKER", "[]", "{}", r#"{"format":1}"#, r#"{"format":"1","life":1}"#];
+        let wrong = [
+            whole.replacen("\"life\":3600000", "\"life\":-1", 1),
+            whole.replacen("\"generation\":7", "\"generation\":1e3", 1),
+            whole.replacen("\"secret\":\"MARKER\"", "\"secret\":1", 1),
+            whole.replacen("\"known\"", "\"unheard-of\"", 1),
+            whole[..whole.len() - 1].to_owned(),
+        ];
+        for other in others.into_iter().chain(wrong.iter().map(String::as_str)) {
+            assert_ne!(other, whole);
+            let problem = Record::read(other.as_bytes(), LIFE).err();
+            assert_eq!(problem, Some("its content cannot be read"), "{other}");
+        }
+    }
+
+    /// During a roll-out, replicas of the next version write members that this one does not know.
+    #[test]
+    fn unknown_members_are_skipped_at_every_level() {
+        let usual = text();
+        // The record, the token and the failure. A lifetime is one of three words, and all extras are known.
+        for place in ["{\"format\"", "{\"generation\"", "{\"wait\""] {
+            assert!(usual.contains(place), "{place} in {usual}");
+            let next = format!("{{\"next\":{{\"a\":[1,null]}},{}", &place[1..]);
+            let record = read(&usual.replacen(place, &next, 1), LIFE);
+            assert_eq!(String::from_utf8(record.plain().to_vec()).unwrap(), usual, "{place}");
+        }
+    }
+
+    #[test]
+    fn time_that_passed_in_the_store_adds_to_ages_and_ends_waits() {
+        let record = read(&text(), LIFE - Duration::from_secs(20));
+        assert_eq!(age(&record), 21_000);
+        let failure = record.failure.as_ref().unwrap();
+        assert_eq!(failure.wait(), Some(Duration::from_secs(10)));
+        let later = record.after(Duration::from_secs(10));
+        assert_eq!((age(&later), later.failure.as_ref().unwrap().wait()), (31_000, None));
+    }
+
+    /// A store whose clock was set back, or that rounds up.
+    #[test]
+    fn a_longer_life_than_was_saved_makes_nothing_younger() {
+        for left in [LIFE, LIFE + Duration::from_millis(1), Duration::MAX] {
+            let record = read(&text(), left);
+            assert_eq!(age(&record), 1_000, "{left:?}");
+            assert_eq!(record.failure.as_ref().unwrap().wait(), Some(Duration::from_secs(30)));
+        }
+        assert_eq!(age(&read(&text(), Duration::ZERO)), 3_601_000);
+    }
+
+    #[test]
+    fn the_greatest_numbers_end_in_no_panic() {
+        let most = u64::MAX.to_string();
+        let mut greatest = text();
+        for member in ["life", "generation", "age", "known", "refresh_in", "wait"] {
+            let start = greatest.find(&format!("\"{member}\":")).unwrap() + member.len() + 3;
+            let end = start + greatest[start..].find(|digit: char| !digit.is_ascii_digit()).unwrap();
+            greatest.replace_range(start..end, &most);
+        }
+        for left in [Duration::ZERO, LIFE, Duration::MAX] {
+            let record = read(&greatest, left).after(Duration::MAX);
+            let token = record.token.as_ref().unwrap();
+            let policy = crate::Policy::default();
+            assert_eq!(token.left(&policy).1, Duration::ZERO, "as old as it can be");
+            let moment = Moment::new(LIFE, std::time::UNIX_EPOCH);
+            assert_eq!(token.to_token(moment, "record").secret(), "MARKER");
+            assert!(record.failure.as_ref().unwrap().error().to_string().contains("refused"));
+        }
+    }
+
+    #[test]
+    fn failures_of_one_process_are_no_part_of_a_record() {
+        let shared = |error: Error| SharedFailure::new(&error, LIFE, 1, None).is_some();
+        assert!(shared(Error::new(ErrorKind::Unavailable, "503")));
+        assert!(shared(Error::new(ErrorKind::Source, "a call failed").with_retry(Retry::Later { after: None })));
+        assert!(!shared(Error::new(ErrorKind::Source, "no file").with_retry(Retry::AfterChange)));
+        assert!(!shared(Error::new(ErrorKind::Signing, "no key")));
+    }
+}

@@ -17,6 +17,9 @@ use crate::{
 };
 
 mod sealed;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;
 mod using;
 
 /// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it,

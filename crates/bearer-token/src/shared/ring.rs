@@ -59,6 +59,10 @@ use crate::{
 /// Records are sealed with AES-256-GCM-SIV (RFC 8452) and random nonces, and bound to their names. A record that was
 /// copied under another name does not open. `Debug` shows no key.
 ///
+/// Records are not bound to their time. A party that can write to the store can put an old record back. For access
+/// tokens that costs requests: replicas may adopt an expired or revoked token, until the API rejects it. An old refresh
+/// token would be sent again, which may end the consent. So let only the replicas write to the store.
+///
 /// ```
 /// use bearer_token::shared::SealingKeys;
 ///

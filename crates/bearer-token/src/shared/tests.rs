@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod accounts;
+mod contents;
 mod events;
 mod faults;
 mod identity;
@@ -27,6 +28,7 @@ mod life;
 #[cfg(feature = "http-transport")]
 mod names;
 mod rejections;
+mod rotation;
 mod secrets;
 
 const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
@@ -118,6 +120,8 @@ enum Fault {
     WritesHang,
     /// It answers reads and leases, and its saves never end.
     SavesHang,
+    /// It says that each lease is held, and ends now.
+    HeldForNothing,
     /// It shows each lease another record than the one that was read.
     AlwaysNewer,
 }
@@ -164,6 +168,9 @@ impl SharedStore for Faulty {
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         self.check().await?;
         self.hang_if(&[Fault::WritesHang]).await;
+        if self.has(Fault::HeldForNothing) {
+            return Ok(Leased::Held(Duration::ZERO));
+        }
         let leased = self.store.lease(key, seen, ttl).await?;
         Ok(match (leased, self.has(Fault::AlwaysNewer)) {
             (Leased::Granted(fence), true) => {

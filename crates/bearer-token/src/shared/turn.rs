@@ -175,7 +175,9 @@ impl Turn<'_> {
                 return Ok(Err(Error::new(ErrorKind::Timeout, WAITED_IN_VAIN)));
             }
             has_waited = true;
-            // Not beyond the end of the lease: then the next caller takes it.
+            // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does not
+            // end, must not become a busy loop.
+            let held_for = if held_for.is_zero() { step / 8 } else { held_for };
             let pause = step.min(held_for.saturating_add(Duration::from_millis(1))).min(patience - now);
             self.link.changed(self.platform(), &self.key, found.version, pause).await;
             step = (step * 2).min(SHARED_POLL.1);

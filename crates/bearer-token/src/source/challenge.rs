@@ -1,8 +1,8 @@
 //! What an API asks for when it refuses a bearer.
 //!
-//! `WWW-Authenticate` has a grammar that most readers get wrong: several challenges may share a line, separated by the
-//! same comma that separates their parameters, and a quoted string may contain both. The reader follows RFC 9110
-//! section 11.6.1, and a syntax error ends the reading of a line: half a challenge must not decide anything.
+//! `WWW-Authenticate` has a grammar that most readers get wrong. Several challenges may share a line, separated by the
+//! same comma that separates their parameters. A quoted string may contain both. The reader follows RFC 9110 section
+//! 11.6.1, and a syntax error ends the reading of a line: half a challenge must not decide anything.
 //!
 //! ```text
 //! WWW-Authenticate: Basic realm="a, b", Bearer realm="api", error="invalid_token"

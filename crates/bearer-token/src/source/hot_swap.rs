@@ -9,8 +9,8 @@
 //!                  in_use = Previous            CredentialReplaced, in_use = Latest
 //! ```
 //!
-//! So a rotation needs no order between the server and its clients: register the new credential, hand it out, and
-//! revoke the old one when every client has fetched a token since, and says `Latest`.
+//! So a rotation needs no order between the server and its clients. Register the new credential, and hand it out.
+//! Revoke the old one when every client has fetched a token since, and says `Latest`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 

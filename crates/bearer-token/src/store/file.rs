@@ -1,7 +1,7 @@
 //! A refresh token in a file.
 //!
-//! A file looks like the simplest store, but it has the most ways to lose a token: a crash between two writes, a full
-//! disk, two processes, a symbolic link, a backup tool. The parts:
+//! A file looks like the simplest store, but it has the most ways to lose a token. A crash between two writes, a full
+//! disk, two processes, a symbolic link and a backup tool are five. The parts:
 //!
 //! | file | question |
 //! |---|---|

@@ -33,8 +33,8 @@ pub use self::{
 ///
 /// Implement it for a key-value store or a database that your replicas already share. Records are bytes: they are
 /// sealed before they are stored, and opened after they were read, so a store needs to know nothing about tokens. It
-/// also needs no timeouts and no retries of its own: each call has a deadline (95 ms; 2 s for a refresh token), and a
-/// store that fails is not asked for a while. The test kit of `bearer-token-testing` (`store_contract!`) checks an
+/// needs no timeouts and no retries of its own. Each call has a deadline (95 ms; 2 s for a refresh token), and a store
+/// that fails is not asked for a while. The test kit of `bearer-token-testing` (`store_contract!`) checks an
 /// implementation.
 ///
 /// ```

@@ -3,8 +3,8 @@
 //! This is neither a mutex nor a semaphore, because a holder may be stuck in a runtime that exists and is no longer
 //! driven. When its time is over, the next waiter gets its place, together with what the holder kept there.
 //!
-//! Two rooms use it: the limit on concurrent fetches of a map of providers, whose permits keep nothing, and the lease
-//! on a refresh token, whose permit keeps what its holder had not yet saved.
+//! Two rooms use it. The limit on concurrent fetches of a map of providers has permits that keep nothing. The lease on
+//! a refresh token has one that keeps what its holder had not yet saved.
 //!
 //! ```text
 //! acquire --- a place is free -----------------------------> Permit

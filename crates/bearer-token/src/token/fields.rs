@@ -70,8 +70,8 @@ struct WantedSlot {
 
 /// One field, as far as it can be read.
 ///
-/// The variants keep apart what an error message has to say differently: a token that is a number, a token that is
-/// nested one level deeper, and a token with bytes that are not UTF-8 are three mistakes with three fixes.
+/// The variants keep apart what an error message has to say differently. A token that is a number, one that is nested
+/// deeper, and one that is not UTF-8 are three mistakes with three fixes.
 #[derive(PartialEq)]
 pub(crate) enum Field {
     Text(String),

@@ -42,8 +42,8 @@ pub(crate) fn items<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) 
 
 /// Reads a document by its first byte. `read` returns `None` for a document of another kind.
 ///
-/// The order of the checks decides what the error says. A login page in HTML is "not JSON", a body in UTF-16 is "not
-/// UTF-8", and a response that was cut in the middle "breaks off", even if the cut is inside a character.
+/// The order of the checks decides what the error says. A login page in HTML is "not JSON", and a body in UTF-16 is
+/// "not UTF-8". A response that was cut in the middle "breaks off", even if the cut is inside a character.
 fn document<'a>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Scanner<'a>, u8) -> Option<Result<(), NotAnObject>>,

@@ -1,7 +1,7 @@
 //! The kind of a key in OpenSSH's own private key format (`PROTOCOL.key` of OpenSSH).
 //!
-//! aws-lc does not read this format. Its header is not encrypted, though, and says which kind of key it is: for RSA and
-//! EC there is an `ssh-keygen` command that converts it, for Ed25519 there is none before OpenSSH 9.6.
+//! aws-lc does not read this format. Its header is not encrypted, though, and names the kind of the key. For RSA and
+//! EC, an `ssh-keygen` command converts it. For Ed25519 there is none before OpenSSH 9.6.
 
 /// What the header of an OpenSSH private key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 //! a JWK without its last brace would be used as a secret.
 //!
 //!
-//! The order of the guesses matters: SSH formats are text with fixed first words, JSON begins with a bracket, PEM has
-//! dashes, UTF-16 has zero bytes, and DER has a length that fits. Base64 is looked into last and twice at most, because
-//! a Kubernetes secret that was encoded by hand is encoded twice.
+//! The order of the guesses matters. SSH formats have fixed first words, JSON begins with a bracket, PEM has dashes,
+//! UTF-16 has zero bytes, and DER has a length that fits. Base64 is looked into last and twice at most, because a
+//! Kubernetes secret that was encoded by hand is encoded twice.
 
 use zeroize::Zeroizing;
 

@@ -3,8 +3,8 @@
 //! A key is parsed anew only when its content has changed, which a SHA-256 tells. Parsing an RSA key takes as long as a
 //! signature, so parsing it each time would double the cost of a refresh.
 //!
-//! Three rules keep a rotation from becoming an outage: the last good key stays, the algorithm never changes, and a
-//! file that held a document does not become a bare secret.
+//! Three rules keep a rotation from becoming an outage. The last good key stays. The algorithm never changes. A file
+//! that held a document does not become a bare secret.
 
 use std::sync::Arc;
 

@@ -310,8 +310,8 @@ impl JwtTemplateBuilder {
     ///
     /// `typ` is `JWT` unless it is set here. `null` leaves out a member, including `typ` and `kid`.
     ///
-    /// `alg` is the key's and cannot be set. `crit` is checked against the header (RFC 7515 section 4.1.11), a `jwk`
-    /// must be a public key, and `b64` cannot be turned off (RFC 7797): JWTs have an encoded payload.
+    /// `alg` is the key's and cannot be set. `crit` is checked against the header (RFC 7515 section 4.1.11). A `jwk`
+    /// must be a public key. `b64` cannot be turned off (RFC 7797), because JWTs have an encoded payload.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();

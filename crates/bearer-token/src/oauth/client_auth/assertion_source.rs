@@ -1,9 +1,9 @@
 //! Client authentication with an assertion that was made elsewhere.
 //!
-//! This is workload identity federation: a platform (Kubernetes, a cloud, SPIFFE) issues a token for the workload, and
+//! This is workload identity federation. A platform (Kubernetes, a cloud, SPIFFE) issues a token for the workload, and
 //! the authorization server accepts it in place of a secret. The program holds no long-lived credential at all. The
-//! assertion is not ours to sign, so it may be sent as often as its issuer allows, which is why nothing is cached here:
-//! a [`TokenProvider`](crate::TokenProvider) or the file behind it decides.
+//! assertion is not ours to sign, so it may be sent as often as its issuer allows. Nothing is cached here: a
+//! [`TokenProvider`](crate::TokenProvider) or the file behind it decides.
 
 use std::{sync::Arc, time::SystemTime};
 

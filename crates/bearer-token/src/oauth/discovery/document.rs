@@ -73,8 +73,8 @@ pub(crate) fn wrong(Owner { role, name, .. }: Owner<'_>, found: &str) -> Error {
     Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)
 }
 
-/// Judges a response: `None` if it is a document. The table of statuses: 5xx and 429 are an outage with the delay that
-/// the server asks for, 3xx is a redirect that is not followed, everything else but 2xx means that there is none.
+/// Judges a response: `None` if it is a document. 5xx and 429 are an outage, with the delay that the server asks for.
+/// 3xx is a redirect, which is not followed. Everything else but 2xx means that there is no document.
 fn absent(response: &Response<Bytes>, owner: Owner<'_>, cx: &FetchContext) -> Option<Absent> {
     let Owner { role, name, expected } = owner;
     let status = response.status();

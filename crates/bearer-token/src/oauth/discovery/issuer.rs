@@ -1,7 +1,7 @@
 //! The issuer of an authorization server, and where its metadata is.
 //!
-//! An issuer is compared byte for byte everywhere (RFC 8414 section 3.3), so it is kept as text, and never rebuilt from
-//! a parsed URL: parsers add slashes and change case.
+//! An issuer is compared byte for byte everywhere (RFC 8414 section 3.3). So it is kept as a string, and never rebuilt
+//! from a parsed URL: parsers add slashes and change case.
 
 use std::fmt;
 

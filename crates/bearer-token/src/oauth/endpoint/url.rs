@@ -1,7 +1,7 @@
 //! The URL of a token endpoint.
 //!
 //! The text is kept beside the parsed URL. Servers compare the audience of an assertion byte for byte with their own
-//! URL, and a parser normalises: it adds a slash, lowers the host, drops a default port.
+//! URL. A parser normalises: it adds a slash, lowers the host, drops a default port.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! What the API asks for, before there is a token.
 //!
-//! The first token needs to know which server issues it, and the API says so only in a response to a request without a
+//! The first token needs to know which server issues it. The API says so only in a response to a request without a
 //! token (RFC 9728 section 5.1). The probe is that request. It has neither a body nor a credential, and its response's
 //! body is not used.
 

@@ -1,12 +1,11 @@
 //! The state that the clones of a grant share: the store, the lease, and the tokens that are pending or refused.
 //!
-//! Four things outlast a fetch: a successor that is not saved yet, the tokens that were refused, the lease, and whether
-//! the application put a new token into the store. All of them are in memory, and the store has the truth for the next
-//! process.
+//! Four things outlast a fetch: a successor that is not saved yet, the refused tokens, the lease, and whether the
+//! application stored a new token. All of them are in memory, and the store has the truth for the next process.
 //!
-//! There are two leases, one inside of the other. The inner one is among the clones of a grant in this process, and
-//! ends with its time: a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's, among
-//! processes, if it has one.
+//! There are two leases, one inside of the other. The inner one is among the clones of a grant in this process. It ends
+//! with its time, because a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's,
+//! among processes, if it has one.
 
 use std::{borrow::Cow, sync::Arc};
 

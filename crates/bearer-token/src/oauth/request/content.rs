@@ -1,7 +1,7 @@
 //! The parameters of one token request, and the forms in which they are sent.
 //!
-//! Secrets pass through here in their plainest form, so each buffer is sized in advance for its worst case and wiped: a
-//! buffer that grows leaves its earlier half in freed memory.
+//! Secrets pass through here in their plainest form. So each buffer is sized in advance for its worst case, and wiped.
+//! A buffer that grows would leave its earlier half in freed memory.
 
 use std::borrow::Cow;
 

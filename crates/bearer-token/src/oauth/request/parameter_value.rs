@@ -1,7 +1,8 @@
 //! The value of one parameter: a string, or a tree of them.
 //!
-//! A tree of values is read in three steps: collect its strings in order, look them up one after the other, and fill a
-//! copy of the tree with the results. So the recursion contains no await, and a tree needs no box for each level.
+//! A tree of values is read in three steps. Its strings are collected in order, and looked up one after the other. Then
+//! a copy of the tree is filled with the results. So the recursion contains no await, and a tree needs no box for each
+//! level.
 
 use std::fmt;
 

@@ -2,8 +2,8 @@
 //!
 //! A server's description of an error is useful and dangerous: it may quote the assertion that it refused, or the
 //! secret that was wrong. So [`Error::server_description`](crate::Error::server_description) is withheld if any part of
-//! a secret can be found in it, in every form in which servers quote: plain, form-encoded, escaped as in JSON, in
-//! Base64, in another case, with damaged characters.
+//! a secret can be found in it. The search covers every form in which servers quote: plain, form-encoded, escaped as in
+//! JSON, in Base64, in another case, with damaged characters.
 //!
 //! It costs a few allocations for each form of the description, in a request that has failed. A success compares
 //! credentials with the token, and nothing else.

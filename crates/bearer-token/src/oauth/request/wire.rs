@@ -1,8 +1,8 @@
 //! The check of configured strings that are sent to a server.
 //!
 //! One rule for every string that goes to a server: no control characters, and none that cannot be seen. It is stricter
-//! than what a form could encode, because such a character in a client id or a scope is always a mistake of the file
-//! that it came from.
+//! than what a form could encode. In a client id or a scope, such a character is always a mistake of the file that it
+//! came from.
 
 use crate::problem::{Advice, Problem, Problems};
 

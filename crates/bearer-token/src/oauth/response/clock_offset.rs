@@ -140,8 +140,8 @@ impl Correction<'_> {
 
     /// Judges a refusal: returns the error, which names a clock that is off, and whether to sign once more.
     ///
-    /// Three cases: there is no trustworthy `Date`; the clocks agree, so a stored offset was wrong and is dropped; the
-    /// clocks differ, so the error names by how much, and what was done about it.
+    /// There are three cases. Without a trustworthy `Date`, nothing is known. If the clocks agree, a stored offset was
+    /// wrong and is dropped. If they differ, the error names by how much, and what was done about it.
     pub(crate) fn refused(
         &mut self,
         error: Error,

@@ -1,8 +1,8 @@
 //! The server's own description of a refusal, for [`Error::server_description`](crate::Error::server_description).
 //!
-//! The text passes three gates: it must not repeat a part of the request (`sent.rs`), its public parameters are
-//! replaced by their names, and what remains is cut to 256 printable ASCII characters. So a terminal cannot be
-//! controlled and a log cannot be split by it.
+//! The string passes three gates. It must not repeat a part of the request (`sent.rs`). Its public parameters are
+//! replaced by their names. What remains is cut to 256 printable ASCII characters. So a terminal cannot be controlled
+//! and a log cannot be split by it.
 
 use crate::{
     oauth::{request::sent::Sent, response::oauth_code::OAuthCode},

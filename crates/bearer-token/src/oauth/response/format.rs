@@ -164,8 +164,8 @@ impl ResponseFormat {
     /// Declares that [`expires_in`](Self::expires_in) and [`refresh_in`](Self::refresh_in) are in milliseconds.
     ///
     /// Adobe's former service and some gateways send milliseconds under the standard's name. If it is not set for such
-    /// a server, an hour becomes 41 days, which [`Policy::max_lifetime`](crate::Policy::max_lifetime) cuts to 30, and
-    /// an expired token is then found by its rejection only.
+    /// a server, an hour becomes 41 days, which [`Policy::max_lifetime`](crate::Policy::max_lifetime) cuts to 30. An
+    /// expired token is then found by its rejection only.
     pub fn milliseconds(mut self) -> Self {
         self.milliseconds = true;
         self

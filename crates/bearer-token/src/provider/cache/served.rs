@@ -1,5 +1,7 @@
 //! The bearer in service, for readers that must not wait.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::sync::{Arc, OnceLock, Weak};
 
 use http::{HeaderMap, HeaderValue};
@@ -105,6 +107,10 @@ impl Sealed {
 }
 
 impl Served {
+    /// How many bytes of the beginning a read from a copy needs.
+    #[cfg(not(bearer_loom))]
+    pub(super) const HOT: usize = offset_of!(Served, fronts);
+
     /// The bearer of a provider by itself.
     pub(super) fn new() -> Self {
         let front = |_| Front(TryLock::new(Copied::default()));
@@ -134,6 +140,41 @@ impl Served {
         }
     }
 
+    /// Inserts the bearer if a front has it, it is fresh, and it is sent in `Authorization` alone. Otherwise nothing is
+    /// done.
+    #[inline]
+    pub(super) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.insert_fresh_from(this_thread(), headers, now)
+    }
+
+    #[inline]
+    fn insert_fresh_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        let copied = self.front(thread)?.0.try_lock()?;
+        let Copied { version, bearer: Some(CopiedBearer { ticket, credential, refresh, .. }) } = &*copied else {
+            return None;
+        };
+        match credential {
+            CopiedCredential::Authorization(value) | CopiedCredential::SharedAuthorization(value)
+                if *version == self.version.load(Ordering::Acquire)
+                    && !refresh.is_past(now)
+                    && insert_authorization(value, headers) =>
+            {
+                Some(*ticket)
+            }
+            _ => None,
+        }
+    }
+
+    /// The front of a group of threads.
+    #[inline]
+    fn front(&self, thread: usize) -> Option<&Front> {
+        match &self.fronts {
+            // Their number is a power of two.
+            Fronts::Own(fronts) => fronts.get(thread & fronts.len().wrapping_sub(1)),
+            Fronts::OfMap(_) => None,
+        }
+    }
+
     /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.
     #[inline]
     pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
@@ -142,12 +183,7 @@ impl Served {
 
     #[inline]
     fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
-        let front = match &self.fronts {
-            // Their number is a power of two.
-            Fronts::Own(fronts) => fronts.get(thread & fronts.len().wrapping_sub(1)),
-            Fronts::OfMap(_) => None,
-        };
-        match front.and_then(|front| front.0.try_lock()) {
+        match self.front(thread).and_then(|front| front.0.try_lock()) {
             Some(mut copied) => self.insert_copied(&mut copied, headers, now),
             None => self.insert_from_slot(headers, now),
         }

@@ -1,8 +1,8 @@
 //! A bounded map that many threads read at the same time and that seldom changes.
 //!
 //! Keys are spread over small tables. A table never changes: a writer replaces it by a changed copy. So a reader takes
-//! no lock and counts no reference, and one hot key costs two threads no more than two keys. `docs/DECISIONS.md` has
-//! the figures that decided against the caches on crates.io.
+//! no lock and counts no reference, and one hot key costs two threads no more than two keys. In front of the tables are
+//! the entries that are used most. `docs/DECISIONS.md` has what decided against the caches on crates.io.
 
 use std::{
     borrow::Borrow,

@@ -13,7 +13,7 @@ use crate::{
     PassThrough,
     error::{Error, ErrorKind},
     platform::Moment,
-    provider::{Authorized, TokenProvider, cache::Copied, contained::contained},
+    provider::{Authorized, Ticket, TokenProvider, cache::Copied, contained::contained},
     resource::{head::RequestHead, origin::Destination, refusals::Refusals},
     sync::Ordering,
 };
@@ -43,6 +43,16 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     ///
     /// As [`TokenProvider::authorize`], and the selector's.
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
+
+    /// Puts a bearer into a request if it is fresh and nothing else is to be decided, and returns its ticket. `None`
+    /// says that nothing was done: call [`authorize`](Self::authorize).
+    ///
+    /// For adapters that keep only the ticket of most requests. By default it does nothing.
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        let _ = request;
+        None
+    }
 
     /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`].
     ///
@@ -90,6 +100,11 @@ impl Authorize for TokenProvider {
     #[inline]
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error> {
         TokenProvider::authorize(self, request)
+    }
+
+    #[inline]
+    fn insert_fresh<B>(&self, request: &mut Request<B>) -> Option<Ticket> {
+        TokenProvider::insert_fresh(self, request)
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     store::{Down, Fence, Leased, MemorySharedStore, Snapshot, StoreKey, Version},
-    test_support::{LeapingClock, ManualClock},
+    test_support::{ManualClock, PausedClock},
 };
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -284,10 +284,9 @@ impl SharedStore for Lagging {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_store_whose_reads_lag_is_no_busy_loop() {
-    let clock = LeapingClock::new();
-    let platform = clock.platform();
+    let platform = Platform::system().with_clock(PausedClock::new());
     let store = MemorySharedStore::on(platform.clone());
     let good = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent");
     good.put(&platform, Some(&token("1"))).await.unwrap();
@@ -297,6 +296,41 @@ async fn a_store_whose_reads_lag_is_no_busy_loop() {
     assert!(error.is_transient() && error.to_string().contains("reads do not show"), "{error}");
     let waited = platform.now().monotonic() - begun;
     assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
-    assert!(clock.sleeps() <= 50, "{}", clock.sleeps());
     good.lease(&platform).await.unwrap();
+}
+
+/// Uses the token once, up to its successor.
+async fn use_once(world: &World, host: &SharedRefreshToken<MemorySharedStore>, next: &str) -> Result<String, Error> {
+    let (lease, found) = world.begin(host).await?;
+    let found = found.unwrap();
+    assert!(host.swap(&world.platform, Some(&found), Some(&token(next))).await?);
+    drop(lease);
+    world.settle().await;
+    Ok(found.secret().to_owned())
+}
+
+/// The steps from the key `KEY` to another one, which the hosts take one after another.
+#[tokio::test]
+async fn a_refresh_token_survives_the_rotation_of_the_sealing_keys() {
+    const NEW: &str = "ZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=";
+    let world = World::new();
+    let host =
+        |keys: &str| SharedRefreshToken::new(world.store.clone(), SealingKeys::new(keys), "consent").lease_for(LEASE);
+    let old = host(KEY);
+    let (both, sealing) = (host(&format!("{KEY}\n{NEW}\n{KEY}")), host(&format!("{NEW}\n{KEY}")));
+    old.put(&world.platform, Some(&token("1"))).await.unwrap();
+    // Some have the first step, in any order.
+    assert_eq!(use_once(&world, &both, "2").await.unwrap(), "1");
+    assert_eq!(use_once(&world, &old, "3").await.unwrap(), "2");
+    // All have the first step, some the second.
+    assert_eq!(use_once(&world, &sealing, "4").await.unwrap(), "3");
+    assert_eq!(use_once(&world, &both, "5").await.unwrap(), "4");
+    assert_eq!(use_once(&world, &sealing, "6").await.unwrap(), "5");
+    // A host that took no step sends nothing, and takes nothing from the others.
+    let error = use_once(&world, &old, "7").await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("a key that this program does not have"), "{error}");
+    assert_eq!(use_once(&world, &both, "7").await.unwrap(), "6");
+    // Without the last key, the token has another name: it is not found, and not lost.
+    assert!(host(NEW).load(&world.platform).await.unwrap().is_none());
+    assert_eq!(use_once(&world, &sealing, "8").await.unwrap(), "7");
 }

@@ -64,7 +64,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     }
                 }
             };
-            let wait = wait.saturating_add(Duration::from_millis(1)).min(step);
+            // A lease that has no time left, and does not end, must not become a busy loop.
+            let wait = wait.saturating_add(Duration::from_millis(1)).max(step / 8).min(step);
             // It is a hint of the store, which must not hold up the fetch, and must not become a busy loop either.
             let until = platform.now().after(wait).monotonic();
             platform.before(until, inner.store.changed(platform, &sealing.key, found.version, wait)).await;

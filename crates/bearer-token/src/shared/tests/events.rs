@@ -77,6 +77,17 @@ async fn a_key_with_foreign_content_is_told_at_each_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_is_too_large_for_a_record_is_told() {
+    let world = World::new();
+    let source = world.fleet().share_as("large", |_cx: FetchContext| async {
+        Ok(AccessToken::new("t").expires_in(HOUR).extra("document", "d".repeat(65_536)))
+    });
+    let (provider, told) = provider(&world, source);
+    provider.token().await.unwrap();
+    assert_eq!(told.take(), ["ignored: it is larger than 64 KiB"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_that_are_missing_are_told_at_each_fetch() {
     let world = World::new();
     let fleet = Fleet::builder(world.store.clone(), SealingKeys::file("/nowhere/keys")).build().unwrap();

@@ -6,8 +6,11 @@ use crate::provider::cache::test_support::{HOUR, at, bearer};
 /// The token that a request of this thread carries, and whether it is marked as sensitive.
 fn sent(served: &Served, thread: usize, now: u64) -> Option<(String, bool)> {
     let mut headers = HeaderMap::new();
-    let ((_, _, is_inserted), _) = served.insert_from(thread, &mut headers, at(now))?;
-    assert!(is_inserted);
+    if served.insert_fresh_from(thread, &mut headers, at(now)).is_none() {
+        assert!(headers.is_empty(), "nothing was done");
+        let ((_, _, is_inserted), _) = served.insert_from(thread, &mut headers, at(now))?;
+        assert!(is_inserted);
+    }
     let value = headers.get(AUTHORIZATION)?;
     Some((value.to_str().unwrap().to_owned(), value.is_sensitive()))
 }
@@ -38,6 +41,34 @@ fn an_expired_bearer_is_not_sent_from_a_front_nor_from_the_slot() {
     let _taken = fronts[0].0.try_lock().unwrap();
     assert!(sent(&served, 0, 0).is_some(), "a taken front is left for the slot");
     assert_eq!(sent(&served, 0, 3_600), None);
+}
+
+#[test]
+fn the_short_way_sends_a_fresh_bearer_and_no_other() {
+    let served = Served::new();
+    let fresh = |headers: &mut HeaderMap, now| served.insert_fresh_from(0, headers, at(now));
+    assert_eq!(fresh(&mut HeaderMap::new(), 0), None, "there is none");
+    let token = bearer("token", 0, HOUR);
+    served.set(Some(token.sealed()));
+    assert_eq!(fresh(&mut HeaderMap::new(), 0), None, "no front has it");
+    assert!(sent(&served, 0, 0).is_some());
+    assert_eq!(fresh(&mut HeaderMap::new(), 0), Some(token.ticket()));
+    let own = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("own"))]);
+    let mut headers = own.clone();
+    assert_eq!(fresh(&mut headers, 0), None, "the caller's own header");
+    assert_eq!(headers, own);
+    let stale = token.deadlines().refresh.monotonic().as_secs() + 1;
+    for (now, why) in [(stale, "stale"), (3_600, "expired")] {
+        let mut headers = HeaderMap::new();
+        assert_eq!(fresh(&mut headers, now), None, "{why}");
+        assert!(headers.is_empty(), "{why}");
+    }
+    {
+        let _taken = served.front(0).unwrap().0.try_lock().unwrap();
+        assert_eq!(fresh(&mut HeaderMap::new(), 0), None, "taken by another thread");
+    }
+    served.set(None);
+    assert_eq!(fresh(&mut HeaderMap::new(), 0), None, "withdrawn");
 }
 
 #[test]
