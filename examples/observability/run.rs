@@ -10,11 +10,12 @@ use std::{
 
 use anyhow::{Context, ensure};
 use bearer_token::{
-    Error, TokenProvider,
+    Error, ErrorKind, TokenProvider,
     platform::Platform,
+    store::{MemoryStore, RefreshTokenStore, StoredToken},
     transport::{HttpTransport, Transport},
 };
-use bearer_token_testing::{AuthorizationServer, Client, Fault, ManualClock, Tokens};
+use bearer_token_testing::{AuthorizationServer, Client, Consent, Fault, ManualClock, RefreshTokens, Tokens};
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -26,6 +27,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(90 * 60);
 /// The outage of the authorization server.
 pub(crate) const OUTAGE: std::ops::Range<Duration> = Duration::from_secs(30 * 60)..Duration::from_secs(46 * 60);
+/// When the disk with the refresh token is full.
+pub(crate) const FULL: std::ops::Range<Duration> = Duration::from_secs(52 * 60)..Duration::from_secs(66 * 60);
 /// When all tokens are revoked.
 pub(crate) const REVOCATION: Duration = Duration::from_secs(70 * 60);
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -49,7 +52,7 @@ pub(crate) struct Scrape {
 }
 
 impl Scrape {
-    /// The sum of all series of a metric that have this label.
+    /// The sum of all series of a metric that have this label, or that are there for an empty one.
     pub(crate) fn sum(&self, name: &str, label: &str) -> f64 {
         let values = self.text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
@@ -65,16 +68,22 @@ impl Run {
         let clock = ManualClock::new();
         let server = AuthorizationServer::builder().clock(clock.clone()).start()?;
         server.register(Client::secret("reports", "its secret"));
+        server.register(Client::secret("mail", "its own secret"));
+        server.refresh_tokens(RefreshTokens::rotating());
         server.issue(Tokens::opaque().lifetime(LIFETIME));
+        let consent = server.consent(Consent::new("mail", "alice"))?;
+        let disk = Disk { kept: MemoryStore::new(consent), is_full: Arc::default() };
 
         // One recorder for the process: tests play it more than once.
         static METRICS: tokio::sync::OnceCell<metrics_exporter_prometheus::PrometheusHandle> =
             tokio::sync::OnceCell::const_new();
         let metrics = METRICS.get_or_try_init(async || service::metrics()).await?.clone();
         let is_slow = Arc::new(AtomicBool::new(false));
-        let transport = TakesTime { http: HttpTransport::new(), clock: clock.clone(), is_slow: Arc::clone(&is_slow) };
+        let transport =
+            || TakesTime { http: HttpTransport::new(), clock: clock.clone(), is_slow: Arc::clone(&is_slow) };
         let platform = Platform::system().with_clock(clock.clone());
-        let provider = service::provider(&server.token_url(), &server.issuer(), transport, platform)?;
+        let provider = service::provider(&server.token_url(), &server.issuer(), transport(), platform.clone())?;
+        let mail = service::mail(&server.token_url(), disk.clone(), transport(), platform)?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest_bearer::redirect_policy()).build()?;
         let app = service::app(provider.clone(), http.clone(), format!("{}/orders", server.api_url()), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -97,6 +106,7 @@ impl Run {
                     false => server.token_endpoint().recover(),
                 }
             }
+            disk.is_full.store(FULL.contains(&at), Ordering::Relaxed);
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
                 server.revoke_all();
             }
@@ -104,6 +114,13 @@ impl Run {
                 get("/report").await?;
                 settled(&provider).await?;
                 clock.advance(INTERVAL / (REQUESTS + 1));
+            }
+            // It fails in the outage, and while the disk is full.
+            drop(mail.token().await);
+            settled(&mail).await?;
+            if at.as_secs() % 600 < INTERVAL.as_secs() {
+                // As after a redirect to another host.
+                let _ = mail.authorize(&mut Request::get("https://files.example.com/").body(())?)?;
             }
             let (health_status, health) = get("/healthz").await?;
             settled(&provider).await?;
@@ -125,6 +142,31 @@ async fn settled(provider: &TokenProvider) -> anyhow::Result<()> {
     };
     #[allow(clippy::disallowed_methods, reason = "a limit in real time: the clock of the run stands still meanwhile")]
     tokio::time::timeout(Duration::from_secs(20), settled).await.context("a fetch does not end")
+}
+
+/// A store whose disk may be full.
+#[derive(Clone)]
+struct Disk {
+    kept: MemoryStore,
+    is_full: Arc<AtomicBool>,
+}
+
+impl RefreshTokenStore for Disk {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        self.kept.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Source, "the disk is full"));
+        }
+        self.kept.swap(platform, seen, next).await
+    }
 }
 
 /// Real requests that take virtual time.

@@ -9,9 +9,10 @@ use axum::{
 };
 use bearer_token::{
     TokenProvider,
-    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, RefreshToken, TokenEndpoint},
     observe::Metrics,
     platform::Platform,
+    store::RefreshTokenStore,
     transport::Transport,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -42,6 +43,25 @@ pub(crate) fn provider(
         .name("orders")
         .allow_origin(api_origin)
         .observer(Metrics::new().count_reads())
+        .platform(platform)
+        .build()
+}
+
+/// The provider of the tokens for the mailboxes of a person, who has consented once.
+pub(crate) fn mail(
+    token_url: &str,
+    store: impl RefreshTokenStore,
+    transport: impl Transport,
+    platform: Platform,
+) -> Result<TokenProvider, bearer_token::Error> {
+    let source = TokenEndpoint::builder(token_url, RefreshToken::new(store))
+        .client_auth(ClientAuth::basic("mail", "its own secret"))
+        .transport(transport)
+        .build()?;
+    TokenProvider::builder(source)
+        .name("mail")
+        .allow_origin("https://mail.example.com")
+        .observer(Metrics::new())
         .platform(platform)
         .build()
 }

@@ -10,5 +10,6 @@ pub mod load;
 pub mod missed;
 pub mod report;
 pub mod statistics;
+pub mod tenants;
 pub mod tools;
 pub mod warm;

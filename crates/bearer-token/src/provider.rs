@@ -34,6 +34,8 @@
 //!
 //! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -110,7 +112,8 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
-/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+/// What a warm request reads is in the first cache line, if the map of the provider has a copy of its bearer: of many
+/// tenants, each line is a miss.
 #[repr(C, align(64))]
 pub(crate) struct Inner {
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
@@ -138,6 +141,9 @@ pub(crate) struct Inner {
     /// The provider that the fetch in progress waits for.
     waits: Waits,
 }
+
+#[cfg(not(bearer_loom))]
+const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
 impl TokenProvider {
     /// Starts building a provider for a source. Nothing is fetched before the first use.

@@ -15,7 +15,7 @@ use std::{
     env,
     sync::{
         Mutex, Once,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -56,23 +56,31 @@ fn prepare() {
 
 /// Plays some seeds of a kind of trouble.
 fn seeds(name: &str, play: impl Fn(u64) -> Course + Sync) {
-    prepare();
     let first = number("CHAOS_SEED").unwrap_or(1);
     let count = number("CHAOS_SEEDS").unwrap_or(if env::var_os("CHAOS_SEED").is_some() { 1 } else { 4 });
-    let next = AtomicU64::new(first);
+    let total = play_all(&(first..first + count).collect::<Vec<_>>(), play);
+    println!("{name}: {count} seeds of {REPLICAS} replicas: {total:?}");
+}
+
+/// Plays seeds that have failed once.
+fn seeds_that_failed(seeds: &[u64], play: impl Fn(u64) -> Course + Sync) {
+    play_all(seeds, play);
+}
+
+fn play_all(seeds: &[u64], play: impl Fn(u64) -> Course + Sync) -> Course {
+    prepare();
+    let next = AtomicUsize::new(0);
     let total = Mutex::new(Course::default());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(4) {
             scope.spawn(|| {
-                while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
-                    && seed < first + count
-                {
-                    lock(&total).add(play(seed));
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    lock(&total).add(play(*seed));
                 }
             });
         }
     });
-    println!("{name}: {count} seeds of {REPLICAS} replicas: {:?}", lock(&total));
+    *lock(&total)
 }
 
 #[test]
@@ -130,19 +138,26 @@ fn l67_an_outage_costs_one_attempt_for_each_step_of_the_backoff() {
 
 #[test]
 fn a_store_that_loses_calls_costs_exchanges_and_no_requests() {
-    seeds("lost calls", |seed| {
-        let mut fleet = Fleet::new(seed);
-        let silent = seed.is_multiple_of(2);
-        fleet.store.set_trouble(Trouble {
-            lost_requests: 60,
-            lost_replies: 60,
-            slow: 60,
-            silent,
-            ..Trouble::default()
-        });
-        fleet.run_for(LIFE * LIFETIMES);
-        fleet.end()
-    });
+    seeds("lost calls", lost_calls);
+}
+
+#[test]
+fn two_requests_at_the_same_time_have_no_order() {
+    seeds_that_failed(&[16, 338, 386], lost_calls);
+}
+
+#[test]
+fn two_lost_leases_in_a_row_leave_time_for_a_third() {
+    seeds_that_failed(&[489, 673], lost_calls);
+}
+
+fn lost_calls(seed: u64) -> Course {
+    let mut fleet = Fleet::new(seed);
+    let silent = seed.is_multiple_of(2);
+    let trouble = Trouble { lost_requests: 60, lost_replies: 60, slow: 60, silent, ..Trouble::default() };
+    fleet.store.set_trouble(trouble);
+    fleet.run_for(LIFE * LIFETIMES);
+    fleet.end()
 }
 
 #[test]
@@ -179,16 +194,28 @@ fn l63_failovers_that_lose_writes_cost_no_requests() {
 
 #[test]
 fn replicas_that_crash_and_pause_cost_no_requests_of_others() {
-    seeds("crashes and pauses", |seed| {
-        let mut fleet = Fleet::new(seed);
-        for _ in 0..20 {
-            let time = fleet.world.about(LIFE / 4);
-            fleet.run_for(time);
-            fleet.crash();
-            let time = fleet.world.about(LIFE / 4);
-            fleet.run_for(time);
-            fleet.pause(SECOND * 40);
-        }
-        fleet.end()
-    });
+    seeds("crashes and pauses", crashes_and_pauses);
+}
+
+#[test]
+fn a_token_is_not_lost_because_its_replica_stood_still() {
+    seeds_that_failed(&[25, 47, 109, 136, 202], crashes_and_pauses);
+}
+
+#[test]
+fn a_replica_without_a_token_that_stands_still_fails_alone() {
+    seeds_that_failed(&[99, 132, 337, 461], crashes_and_pauses);
+}
+
+fn crashes_and_pauses(seed: u64) -> Course {
+    let mut fleet = Fleet::new(seed);
+    for _ in 0..20 {
+        let time = fleet.world.about(LIFE / 4);
+        fleet.run_for(time);
+        fleet.crash();
+        let time = fleet.world.about(LIFE / 4);
+        fleet.run_for(time);
+        fleet.pause(SECOND * 40);
+    }
+    fleet.end()
 }

@@ -1,6 +1,7 @@
 //! The replicas, their callers, and what must hold for each request.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Policy, TokenProvider,
+    Authorized, Error, Policy, TokenProvider,
     platform::{BoxFuture, Clock, Moment},
     shared::{Fleet as SharedFleet, SealingKeys},
 };
@@ -25,6 +26,9 @@ use super::{
 /// A provider does not send a token that ends sooner.
 const RESERVE: Duration = Duration::from_secs(11);
 
+/// The time of a fetch.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What happened, for the tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Course {
@@ -33,6 +37,8 @@ pub(crate) struct Course {
     /// Exchanges while the newest token was in the first half of its life.
     pub(crate) needless: usize,
     pub(crate) failed: u64,
+    /// Requests of a replica that had no token and stood still until their time was over. They are not among the failed.
+    pub(crate) stood_still: u64,
     pub(crate) rejected: u64,
     pub(crate) store_calls: u64,
 }
@@ -43,6 +49,7 @@ impl Course {
         self.exchanges += other.exchanges;
         self.needless += other.needless;
         self.failed += other.failed;
+        self.stood_still += other.stood_still;
         self.rejected += other.rejected;
         self.store_calls += other.store_calls;
     }
@@ -64,6 +71,8 @@ pub(crate) struct Fleet {
 #[derive(Default)]
 struct Counts {
     course: Course,
+    /// When a replica went on that had stood still for longer than a fetch may take.
+    went_on: BTreeMap<Runtime, Duration>,
     wrong: Vec<String>,
 }
 
@@ -92,7 +101,7 @@ impl Fleet {
         let runtime = self.next_runtime;
         self.next_runtime += 1;
         self.runtimes.push(runtime);
-        let replica = Replica::new(self);
+        let replica = Replica::new(self, runtime);
         self.executor.spawn(runtime, Box::pin(replica.live()));
     }
 
@@ -112,9 +121,13 @@ impl Fleet {
     /// A replica stands still for about so long, and goes on.
     pub(crate) fn pause(&mut self, mean: Duration) {
         let place = self.in_the_middle();
-        self.executor.stop_driving(self.runtimes[place]);
+        let runtime = self.runtimes[place];
+        self.executor.stop_driving(runtime);
         let time = self.world.about(mean);
         self.run_for(time);
+        if time > TIMEOUT {
+            lock(&self.counts).went_on.insert(runtime, self.world.moment().truth);
+        }
         self.executor.drive_again();
     }
 
@@ -166,6 +179,7 @@ impl Clock for Off {
 }
 
 struct Replica {
+    runtime: Runtime,
     world: World,
     server: Arc<Server>,
     provider: TokenProvider,
@@ -176,7 +190,7 @@ struct Replica {
 }
 
 impl Replica {
-    fn new(fleet: &Fleet) -> Self {
+    fn new(fleet: &Fleet, runtime: Runtime) -> Self {
         // Up to two hours between two of them.
         let ahead = SECOND * u32::try_from(fleet.world.below(7_200)).unwrap();
         let clock = Off { world: fleet.world.clone(), ahead };
@@ -195,7 +209,8 @@ impl Replica {
             .build()
             .unwrap();
         let (world, server) = (fleet.world.clone(), fleet.server.clone());
-        Replica { world, server, provider, counts: fleet.counts.clone(), over: fleet.over.clone(), last: None }
+        let (counts, over) = (fleet.counts.clone(), fleet.over.clone());
+        Replica { runtime, world, server, provider, counts, over, last: None }
     }
 
     async fn live(mut self) {
@@ -216,9 +231,9 @@ impl Replica {
             }
             Ok(_) => match self.provider.token().await {
                 Ok(bearer) => (bearer.secret().to_owned(), bearer.ticket()),
-                Err(_) => return self.failed(before),
+                Err(error) => return self.failed(before, &error),
             },
-            Err(_) => return self.failed(before),
+            Err(error) => return self.failed(before, &error),
         };
         let number: usize = token.trim_start_matches('t').parse().unwrap();
         match self.server.verdict(number) {
@@ -230,21 +245,32 @@ impl Replica {
             }
             verdict => self.accuse(format!("token {number} was sent: {verdict:?}")),
         }
-        if let Some(last) = self.last.filter(|last| number < *last && self.server.verdict(*last) == Verdict::Good) {
+        let is_older = |last: &usize| self.server.is_older(number, *last);
+        if let Some(last) = self.last.filter(|last| is_older(last) && self.server.verdict(*last) == Verdict::Good) {
             self.accuse(format!("a replica went back from token {last} to {number}"));
         }
         self.last = Some(number);
     }
 
     /// A request without a token, of a replica whose last one was this.
-    fn failed(&self, last: Option<usize>) {
+    fn failed(&self, last: Option<usize>, error: &Error) {
+        if self.stood_still() && last.is_none_or(|last| !self.server.is_good_for(last, RESERVE)) {
+            lock(&self.counts).course.stood_still += 1;
+            return;
+        }
         lock(&self.counts).course.failed += 1;
         if let Some(last) = last.filter(|last| self.server.is_good_for(*last, RESERVE)) {
-            self.accuse(format!("a request failed although token {last} is good"));
+            self.accuse(format!("a request failed although token {last} is good: {error}"));
         }
         if !self.server.failed_lately() {
-            self.accuse("a request failed although the server is there".to_owned());
+            self.accuse(format!("a request failed although the server is there: {error}"));
         }
+    }
+
+    /// Whether it just went on, after a time in which a fetch ends. Requests fail for the first cool-down then.
+    fn stood_still(&self) -> bool {
+        let went_on = lock(&self.counts).went_on.get(&self.runtime).copied();
+        went_on.is_some_and(|at| self.world.moment().truth < at + SECOND * 2)
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "callers format a sentence")]

@@ -22,11 +22,24 @@ struct State {
     down: bool,
     /// When it was set down or up.
     down_until: Duration,
-    /// The ends of the tokens, in the order in which they were issued.
-    issued: Vec<Duration>,
+    /// In the order in which they were issued.
+    issued: Vec<Issued>,
     /// Tokens before this one are rejected by the API.
     revoked: usize,
     attempts: Vec<Attempt>,
+}
+
+/// A token.
+#[derive(Clone, Copy)]
+struct Issued {
+    asked: Duration,
+    at: Duration,
+}
+
+impl Issued {
+    fn until(self) -> Duration {
+        self.at + LIFE
+    }
 }
 
 /// A token request.
@@ -59,7 +72,8 @@ impl Server {
             return Err(Error::new(ErrorKind::Unavailable, "the authorization server is down"));
         }
         state.attempts[index].succeeded = true;
-        state.issued.push(now + LIFE);
+        let asked = state.attempts[index].at;
+        state.issued.push(Issued { asked, at: now });
         Ok(AccessToken::new(format!("t{}", state.issued.len() - 1)).expires_in(LIFE))
     }
 
@@ -67,7 +81,7 @@ impl Server {
     pub(crate) fn verdict(&self, number: usize) -> Verdict {
         let state = lock(&self.state);
         match state.issued.get(number) {
-            Some(until) if *until <= self.world.moment().truth => Verdict::Expired,
+            Some(token) if token.until() <= self.world.moment().truth => Verdict::Expired,
             Some(_) if number < state.revoked => Verdict::Revoked,
             Some(_) => Verdict::Good,
             None => Verdict::Unknown,
@@ -76,8 +90,15 @@ impl Server {
 
     /// Whether a token is good, and will be for this time.
     pub(crate) fn is_good_for(&self, number: usize, time: Duration) -> bool {
-        let until = lock(&self.state).issued.get(number).copied().unwrap_or_default();
+        let until = lock(&self.state).issued.get(number).map_or(Duration::ZERO, |token| token.until());
         self.verdict(number) == Verdict::Good && until > self.world.moment().truth + time
+    }
+
+    /// Whether a token is older than another one: it was issued before the other one was asked for. Two that were under way
+    /// at the same time have no order that a replica could know.
+    pub(crate) fn is_older(&self, number: usize, other: usize) -> bool {
+        let state = lock(&self.state);
+        state.issued[number].at < state.issued[other].asked
     }
 
     /// Whether it was down in the last minutes, so that replicas may be in a cool-down.
@@ -105,7 +126,7 @@ impl Server {
 impl State {
     /// The end of the newest token that is not revoked.
     fn newest(&self) -> Duration {
-        if self.issued.len() > self.revoked { self.issued[self.issued.len() - 1] } else { Duration::ZERO }
+        if self.issued.len() > self.revoked { self.issued[self.issued.len() - 1].until() } else { Duration::ZERO }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease h
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
 pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
 pub(crate) const AGAIN: &str = "a replica was served its own token again after it had expired";
+pub(crate) const BACK: &str = "a replica went back to an older token";
+pub(crate) const LOST: &str = "a token was fetched, and its flight ended without one";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
 
 /// The properties that a step has broken.
@@ -52,7 +54,7 @@ impl Findings {
         self.require(matches!(saved, Saved::Done { .. }) || !has_lease(world, state, number), REFUSED);
     }
 
-    pub(crate) fn of_an_end(&mut self, state: &State, before: &Replica, ended: Ended) {
+    pub(crate) fn of_an_end(&mut self, world: &World, state: &State, before: &Replica, ended: Ended) {
         let Some(flight) = before.flight else { return };
         let rejected = before.own.filter(|_| flight.reason == Reason::Rejected).map_or(0, |own| own.held.number);
         match ended {
@@ -64,6 +66,7 @@ impl Findings {
                 // What a paused replica fetched may have expired meanwhile. Its provider does not use it then.
                 self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);
                 self.require(!is_too_long, TOO_LONG);
+                self.require(flight.own().is_none_or(|own| held.number >= own.held.number), BACK);
             }
             // It goes on with what it has.
             Ended::Failed | Ended::WaitedInVain if before.struck || flight.reason == Reason::Stale => {}
@@ -71,7 +74,9 @@ impl Findings {
                 let stored = state.store.last_token.filter(|held| held.until > state.now);
                 let is_usable = stored.is_some_and(|held| held.number > rejected && held.number > state.revoked);
                 self.require(!state.up || !is_usable, DESPITE);
-                self.require(ended == Ended::Failed || flight.began < state.vain_until, IN_VAIN);
+                // After two faults, the third holder may need the time that is left.
+                let is_fetched = world.budget - state.faults == 2 && state.is_fetched_under_a_lease();
+                self.require(ended == Ended::Failed || flight.began < state.vain_until || is_fetched, IN_VAIN);
             }
         }
     }

@@ -157,8 +157,15 @@ impl Flight {
             (Call::Exchange { lease, .. }, Answer::Exchanged(result)) => self.exchanged(rules, now, lease, result),
             (Call::Save { .. }, Answer::Saved(Saved::Done { .. })) => Err(self.end(true)),
             (Call::Save { .. }, Answer::Down) => Err(self.end(true)),
-            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) if self.fetched.is_some() => Ok(Call::ReadAgain),
-            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(Ended::Failed),
+            (Call::Save { .. }, Answer::Saved(Saved::Fenced))
+                if self.fetched.is_some() && !self.ends_late(rules, now) =>
+            {
+                Ok(Call::ReadAgain)
+            }
+            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(self.end(false)),
+            (Call::Save { .. }, Answer::Saved(Saved::Changed(changed))) if self.ends_late(rules, now) => {
+                Err(self.better(usable(now, Some(changed))))
+            }
             (Call::Save { lease, .. }, Answer::Saved(Saved::Changed(changed))) => {
                 Ok(Call::Release { fence: lease.fence, better: usable(now, Some(changed)) })
             }
@@ -167,6 +174,20 @@ impl Flight {
             (Call::Release { better, .. }, Answer::Released | Answer::Down) => Err(self.better(better)),
             (call, answer) => unreachable!("{answer:?} is no answer to {call:?}"),
         }
+    }
+
+    /// Whether it stood still until its time was over. Its lease is released by a task of its own then, or ends by itself.
+    pub(crate) fn is_late(&self, now: Tick) -> bool {
+        now > self.until()
+    }
+
+    fn ends_late(&self, rules: &Rules, now: Tick) -> bool {
+        rules.late_flights_end && self.is_late(now)
+    }
+
+    /// Whether it has a token, and waits for something else.
+    pub(crate) fn has_fetched(&self) -> bool {
+        self.fetched.is_some()
     }
 
     /// The provider gives the flight up, and so the lease.
@@ -196,7 +217,9 @@ impl Flight {
                 // Its own token has expired, also if the record lives longer because of a pause.
                 (Reason::Missing, _) => !rules.expired_is_refused || !self.has_already(held),
                 // What lives longer wins.
-                (Reason::Stale, Some(own)) => !self.has_already(held) && held.lives_longer_than(own.held),
+                (Reason::Stale, Some(own)) => {
+                    !self.has_already(held) && (held.lives_longer_than(own.held) || !rules.longer_lives_win)
+                }
                 (Reason::Rejected, Some(own)) if rules.rejected_is_refused => {
                     // A token that never was in a record has no generation to compare.
                     let is_newer =
@@ -220,7 +243,8 @@ impl Flight {
     /// The holder of a lease may crash, and the others must not wait for long without a token.
     fn lease_time(&self, rules: &Rules, now: Tick) -> Tick {
         let whole = self.until().saturating_sub(now) + MARGIN;
-        if self.has_waited || self.found.is_some_and(|found| found.content.has_failed) {
+        let has_waited = self.has_waited && !rules.waiters_lease_short;
+        if has_waited || self.found.is_some_and(|found| found.content.has_failed) {
             return whole;
         }
         if self.reason != Reason::Stale {
@@ -249,7 +273,8 @@ impl Flight {
         if now >= patience && rules.waits_are_bounded {
             return Err(Ended::WaitedInVain);
         }
-        self.has_waited = true;
+        // Only a variant asks, and a state without it is smaller.
+        self.has_waited = !rules.waiters_lease_short;
         let pause = if rules.waits_are_bounded { remaining.min(1) } else { remaining };
         Ok(Call::Sleep { until: now + pause })
     }
@@ -266,7 +291,7 @@ impl Flight {
         result: Option<Held>,
     ) -> Result<Call, Ended> {
         self.fetched = result;
-        let Some(lease) = lease else { return Err(self.end(false)) };
+        let Some(lease) = lease.filter(|_| !self.ends_late(rules, now)) else { return Err(self.end(false)) };
         let from = if rules.life_counts_from_the_grant { lease.at } else { now };
         let left = |held: Held| Held { until: held.until - from, ..held };
         if result.is_some() {

@@ -78,6 +78,12 @@ pub(crate) struct Rules {
     pub(crate) expired_is_refused: bool,
     /// The lease of a stale replica outlasts the token that the others have by a short lease at most.
     pub(crate) stale_leases_end_with_the_token: bool,
+    /// A stale replica takes another token only if that one lives longer than its own.
+    pub(crate) longer_lives_win: bool,
+    /// A flight whose time is over waits for nothing more: it ends with the token that it has fetched.
+    pub(crate) late_flights_end: bool,
+    /// The lease of a replica that has waited is as short as any. The others may be waiting since then.
+    pub(crate) waiters_lease_short: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
     /// A failed exchange leaves the token in the record.
@@ -105,6 +111,9 @@ pub(crate) const SOUND: Rules = Rules {
     rejected_is_refused: true,
     expired_is_refused: true,
     stale_leases_end_with_the_token: true,
+    longer_lives_win: true,
+    late_flights_end: true,
+    waiters_lease_short: true,
     failures_are_shared: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,

@@ -84,9 +84,12 @@ impl State {
     }
 
     /// A fault happens, to this replica.
-    pub(crate) fn strike(&mut self, number: Option<usize>) {
+    pub(crate) fn strike(&mut self, world: &World, number: Option<usize>) {
         self.faults -= 1;
-        self.vain_until = self.now + LEASE;
+        // Two short leases in a row leave the time for a third.
+        if number.is_none() || world.outages > self.outages {
+            self.vain_until = self.now + LEASE;
+        }
         if let Some(number) = number {
             self.replicas[number].struck = true;
         }
@@ -99,6 +102,17 @@ impl State {
 
     pub(crate) fn is_exchanging(&self, number: usize) -> bool {
         matches!(self.replicas[number].flight.map(|flight| flight.call), Some(Call::Exchange { .. }))
+    }
+
+    /// Whether a replica that runs has the lease, and exchanges.
+    pub(crate) fn is_fetched_under_a_lease(&self) -> bool {
+        let has_lease = |replica: &Replica| {
+            matches!(
+                replica.flight.map(|flight| flight.call),
+                Some(Call::Exchange { lease: Some(_), .. } | Call::Save { .. })
+            )
+        };
+        self.replicas.iter().any(|replica| !replica.paused && has_lease(replica))
     }
 
     /// Whether a replica has a reason to exchange now.

@@ -22,7 +22,7 @@ use bearer_token_testing::ManualClock;
 
 use super::{
     replica::{Answer, Call, Ended, Reason, Replica},
-    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
+    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, PATIENCE, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -506,9 +506,14 @@ impl Pair<'_> {
                 let expected = if ttl == left + MARGIN {
                     whole
                 } else {
-                    // What is left of the token that the others have, and half of a flight.
+                    // What is left of the token that the others have, and half of a flight, or what is left of the time for
+                    // which they wait.
                     let covered = (TICK * (ttl - SHORT_LEASE).into()).saturating_sub(REAL_RESERVE);
-                    whole.min(covered + TICK * FLIGHT.into() / 2)
+                    let patience = TICK * left.saturating_sub(FLIGHT - PATIENCE).into();
+                    let half = TICK * FLIGHT.into() / 2;
+                    let fetch = TICK * FLIGHT.into();
+                    let uncovered = if patience > fetch / 4 { half.min(patience - fetch / 10) } else { half };
+                    whole.min(covered + uncovered)
                 };
                 (u64::from(seen), expected) == (*real_seen, *real_ttl)
             }

@@ -96,7 +96,8 @@ fn the_life_at_the_save_is_found_out() {
 #[test]
 fn a_wait_without_a_bound_is_found_out() {
     let rules = Rules { waits_are_bounded: false, ..SOUND };
-    breaks(World { rules, until: 8, ..one_of(&[Fault::Crash]) }, properties::LATE);
+    // The lease is long after a failure.
+    breaks(World { rules, outages: 1, until: 8, ..one_of(&[Fault::Crash]) }, properties::LATE);
 }
 
 /// The one weakness of the protocol as it is.
@@ -116,6 +117,25 @@ fn an_expired_token_that_is_taken_again_is_found_out() {
 fn a_stale_lease_that_outlasts_the_token_is_found_out() {
     let rules = Rules { stale_leases_end_with_the_token: false, ..SOUND };
     breaks(World { rules, until: 16, ..one_of(&[Fault::Crash]) }, properties::IN_VAIN);
+}
+
+#[test]
+fn a_late_flight_that_waits_for_more_is_found_out() {
+    let rules = Rules { late_flights_end: false, ..SOUND };
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::LOST);
+}
+
+#[test]
+fn a_longer_lease_of_a_replica_that_has_waited_is_found_out() {
+    let rules = Rules { waiters_lease_short: false, ..SOUND };
+    let world = World { rules, budget: 2, allowed: 2, until: 7, ..one_of(&[Fault::Crash, Fault::LostReply]) };
+    breaks(world, properties::IN_VAIN);
+}
+
+#[test]
+fn a_stale_replica_that_takes_any_token_is_found_out() {
+    let rules = Rules { longer_lives_win: false, ..SOUND };
+    breaks(World { rules, until: 10, ..one_of(&[Fault::LostReply, Fault::LostRequest]) }, properties::BACK);
 }
 
 #[test]

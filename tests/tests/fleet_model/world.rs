@@ -65,7 +65,7 @@ pub(crate) enum Step {
     },
     Pause(usize),
     Resume(usize),
-    /// It finds that its flight should have ended, and ends it.
+    /// Its call was not answered, and the time of its flight is over.
     ResumeTooLate(usize),
     LostReply(usize),
     LostRequest(usize),
@@ -133,7 +133,9 @@ impl World {
     fn steps_of(&self, state: &State, number: usize, replica: &Replica, steps: &mut Vec<Step>) {
         if replica.paused {
             steps.push(Step::Resume(number));
-            if replica.flight.is_some_and(|flight| flight.until() < state.now) {
+            let is_unanswered =
+                |flight: &Flight| flight.is_late(state.now) && !matches!(flight.call, Call::Sleep { .. });
+            if replica.flight.as_ref().is_some_and(is_unanswered) {
                 steps.push(Step::ResumeTooLate(number));
             }
             return;
@@ -201,43 +203,47 @@ impl World {
                 if issued {
                     next.issue();
                 }
-                // Each wait is bounded by a short lease. A second holder that crashes had a longer one.
-                if next.faults == self.budget {
-                    next.faults -= 1;
-                } else {
-                    next.strike(None);
-                }
+                next.strike(self, Some(replica));
                 next.replicas[replica] = Replica { skew: state.replicas[replica].skew, ..Replica::default() };
             }
             Step::Pause(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 next.replicas[number].paused = true;
             }
-            Step::Resume(number) => next.replicas[number].paused = false,
-            Step::ResumeTooLate(number) => {
-                let replica = &mut next.replicas[number];
-                replica.paused = false;
-                if !replica.flight.as_mut().is_some_and(Flight::is_dropped) {
-                    replica.flight = None;
+            Step::Resume(number) => {
+                next.replicas[number].paused = false;
+                if next.replicas[number].flight.is_some_and(|flight| flight.is_late(next.now)) {
+                    let answer = next.answer(&self.rules, number);
+                    findings.of_an_answer(self, state, number, answer);
+                    self.hear(&mut next, number, answer, &mut findings);
+                    Self::give_up(&mut next, number, &mut findings);
                 }
             }
+            Step::ResumeTooLate(number) => {
+                next.replicas[number].paused = false;
+                // The time of a call is over as well, which is an answer.
+                if !next.is_exchanging(number) {
+                    self.hear(&mut next, number, Answer::Down, &mut findings);
+                }
+                Self::give_up(&mut next, number, &mut findings);
+            }
             Step::LostReply(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 let answer = next.answer(&self.rules, number);
                 findings.of_an_answer(self, &next, number, answer);
                 self.hear(&mut next, number, Answer::Down, &mut findings);
             }
             Step::LostRequest(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 self.hear(&mut next, number, Answer::Down, &mut findings);
             }
             Step::Failover { writes } => {
-                next.strike(None);
+                next.strike(self, None);
                 next.store = next.before[writes - 1];
                 next.before = [next.store; 2];
             }
             Step::StoreDown => {
-                next.strike(None);
+                next.strike(self, None);
                 next.up = false;
             }
             Step::StoreBack { empty } => {
@@ -264,6 +270,19 @@ impl World {
         findings.first(self.only, self.except).map_or(Ok(next), Err)
     }
 
+    /// The provider ends a flight whose time is over, if it waits for anything.
+    fn give_up(next: &mut State, number: usize, findings: &mut Findings) {
+        let replica = &mut next.replicas[number];
+        if let Some(flight) = &mut replica.flight
+            && !matches!(flight.call, Call::Release { .. })
+        {
+            findings.require(!flight.has_fetched(), properties::LOST);
+            if !flight.is_dropped() {
+                replica.flight = None;
+            }
+        }
+    }
+
     /// A replica takes an answer, and what it does then is judged.
     fn hear(&self, next: &mut State, number: usize, answer: Answer, findings: &mut Findings) {
         let before = next.replicas[number];
@@ -275,7 +294,7 @@ impl World {
         }
         if let Some(ended) = ended {
             next.replicas[number].struck = false;
-            findings.of_an_end(next, &before, ended);
+            findings.of_an_end(self, next, &before, ended);
         }
     }
 }

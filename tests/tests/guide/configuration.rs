@@ -35,3 +35,34 @@ fn every_configuration_of_the_guide_builds() {
     }
     assert!(built > 20, "{built}");
 }
+
+/// Parts of a configuration: each with the rest that makes it whole.
+#[tokio::test]
+async fn every_part_of_a_configuration_builds() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("fleet.keys"), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
+    std::fs::write(directory.path().join("app.json"), r#"{ "client_secret": "a client's secret" }"#).unwrap();
+    let whole =
+        "allow_origins = [\"https://api.example.com\"]\n\n[token_endpoint]\nurl = \"https://as.example.com/token\"\n";
+    let mut built = 0;
+    for name in ["configuration", "fleets", "life", "observability", "production", "security", "sources", "tenants"] {
+        for part in blocks(&chapter(name), "toml") {
+            if part.contains("allow_origins") || part.contains("[dependencies]") {
+                continue;
+            }
+            let client = if part.starts_with("secret = ") {
+                format!("\n[token_endpoint.client]\nmethod = \"basic\"\nid = \"reporting\"\n{part}")
+            } else {
+                format!("client = {{ method = \"basic\", id = \"reporting\", secret = \"a secret\" }}\n\n{part}")
+            };
+            let file = format!("{whole}{client}").replace("/run/secrets/", "");
+            let result =
+                ProviderConfig::from_toml(&file).and_then(|config| config.relative_to(directory.path()).build());
+            if let Err(error) = result {
+                panic!("{name}: {error:#}: {:#?}\n{file}", error.problems());
+            }
+            built += 1;
+        }
+    }
+    assert!(built > 1, "{built}");
+}

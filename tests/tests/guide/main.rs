@@ -13,6 +13,7 @@ use std::{fs, path::Path};
 mod configuration;
 mod life;
 mod observability;
+mod queries;
 mod security;
 
 /// The text of a chapter.

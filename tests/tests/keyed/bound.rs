@@ -90,6 +90,18 @@ async fn an_idle_provider_is_evicted_after_its_time() {
     assert_eq!(bench.fetches_of(7), 1);
 }
 
+#[tokio::test]
+async fn the_idle_time_begins_with_the_first_look_after_a_use() {
+    let bench = Bench::new();
+    let tenants = bench.tenants().max_idle(600 * SECOND).build().unwrap();
+    secret(&tenants, 7).await.unwrap();
+    for (time, expected) in [(3_600, 1), (599, 1), (1, 0)] {
+        bench.clock.advance(time * SECOND);
+        tenants.evict_idle();
+        assert_eq!(tenants.len(), expected, "after {time} s more");
+    }
+}
+
 #[test]
 fn no_tenant_gets_two_providers_across_threads() {
     let bench = Bench::new();

@@ -32,6 +32,20 @@ async fn l66_a_cool_down_survives_its_eviction() {
 }
 
 #[tokio::test]
+async fn l66_retain_keeps_the_cool_down_and_remove_ends_it() {
+    let bench = Bench::replying(down);
+    let tenants = bench.tenants().build().unwrap();
+    secret(&tenants, 7).await.unwrap_err();
+    tenants.retain(|_, status| status.failures_in_a_row == 0);
+    assert_eq!(tenants.len(), 0);
+    secret(&tenants, 7).await.unwrap_err();
+    assert_eq!(bench.fetches_of(7), 1);
+    assert!(tenants.remove(&7));
+    secret(&tenants, 7).await.unwrap_err();
+    assert_eq!(bench.fetches_of(7), 2);
+}
+
+#[tokio::test]
 async fn a_failed_build_is_remembered_like_a_failed_fetch() {
     let bench = Bench::new();
     let builds = bench.builds.clone();

@@ -52,6 +52,23 @@ async fn a_fetch_that_gets_no_turn_ends_with_its_deadline() {
     assert!(first.await.is_err());
 }
 
+#[tokio::test]
+async fn tenants_that_hang_below_the_cap_delay_no_other() {
+    let bench = Bench::hanging(|tenant| tenant < 7);
+    let tenants = bench.tenants().max_concurrent_fetches(8).build().unwrap();
+    let mut hanging: Vec<_> = (0..7).map(|tenant| tenants.token(&tenant).unwrap()).collect();
+    for future in &mut hanging {
+        assert!(poll_once(future).is_pending());
+    }
+    while bench.fetches() < 7 {
+        tokio::task::yield_now().await;
+    }
+    // No time passes.
+    for tenant in 7..50 {
+        assert_eq!(secret(&tenants, tenant).await.unwrap(), format!("token-of-{tenant}"));
+    }
+}
+
 #[test]
 fn a_turn_in_a_dead_runtime_ends_with_its_deadline() {
     let bench = Bench::hanging(|tenant| tenant == 1);

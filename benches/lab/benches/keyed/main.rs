@@ -4,7 +4,6 @@
 mod maps;
 
 use std::{
-    collections::HashMap,
     convert::Infallible,
     hint::black_box,
     process::ExitCode,
@@ -12,17 +11,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
-use bearer_token::{AccessToken, Authorized, FetchContext, KeyedProviders, Select, Selected, TokenProvider};
-use bytes::Bytes;
-use http::{HeaderValue, Request, header::AUTHORIZATION};
+use bearer_token::{AccessToken, Authorized, FetchContext, KeyedProviders, Select, TokenProvider};
+use http::Request;
 use lab::{
     report::Report,
     statistics::{Runs, Turns, median, rounds},
+    tenants::{self, PlainMap, Tenant, by_tenant, request, round_robin, tenant},
     warm::{self, Noop, ORIGIN, Replies},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -43,9 +41,6 @@ const REQUESTS: usize = 2_048;
 const FEW: usize = 16;
 const MIB: f64 = 1_048_576.0;
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Tenant(String);
-
 fn main() -> ExitCode {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let runtime = runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build().expect("a runtime");
@@ -57,42 +52,6 @@ fn main() -> ExitCode {
     cold_crowd(&runtime, &mut report);
     hung_tenant(&runtime, &mut report);
     report.finish()
-}
-
-fn tenant(number: usize) -> Tenant {
-    Tenant(format!("tenant-{number:06}"))
-}
-
-/// Providers whose tokens are made at once, and how many fetches there were.
-fn tenants(bound: usize) -> (KeyedProviders<Tenant>, Arc<AtomicU64>) {
-    let fetches = Arc::new(AtomicU64::new(0));
-    let counted = fetches.clone();
-    let tenants = KeyedProviders::builder(move |_: &Tenant| {
-        let counted = counted.clone();
-        let source = move |_cx: FetchContext| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            async { Ok(AccessToken::new(warm::token()).expires_in(Duration::from_secs(3_600))) }
-        };
-        Ok(TokenProvider::builder(source).allow_origin(ORIGIN))
-    });
-    (tenants.max_providers(bound).build().expect("a map"), fetches)
-}
-
-fn unkeyed(runtime: &Runtime) -> TokenProvider {
-    let source = async |_cx: FetchContext| Ok(AccessToken::new(warm::token()).expires_in(Duration::from_secs(3_600)));
-    let provider = TokenProvider::builder(source).allow_origin(ORIGIN).build().expect("a provider");
-    runtime.block_on(provider.token()).expect("a token");
-    provider
-}
-
-fn by_tenant(tenants: &KeyedProviders<Tenant>) -> Select<Tenant> {
-    tenants.select(|head| Ok(Selected::key_or_none(head.extension::<Tenant>())))
-}
-
-fn request(number: usize) -> Request<()> {
-    let mut request = warm::request();
-    request.extensions_mut().insert(tenant(number));
-    request
 }
 
 /// The time that so many requests spend in a service; they are made before, a few at a time.
@@ -118,24 +77,10 @@ where
     spent
 }
 
-/// A number of a key for each request: the next one, which is not the neighbour in memory.
-fn round_robin(keys: usize) -> impl FnMut() -> usize {
-    let mut next = 0;
-    move || {
-        next = (next + 6_151) % keys;
-        next
-    }
-}
-
 fn warm_requests(runtime: &Runtime, report: &mut Report) {
     Replies::Bare.begin();
-    let one = unkeyed(runtime);
-    let [few, many] = [KEYS, MANY].map(|keys| {
-        let (map, _) = tenants(keys);
-        let failed = runtime.block_on(map.warm_up((0..keys).map(tenant), 64));
-        assert!(failed.is_empty(), "{} keys got no token", failed.len());
-        map
-    });
+    let one = tenants::unkeyed(runtime);
+    let [few, many] = [KEYS, MANY].map(|keys| tenants::with_tokens(runtime, keys));
     let mut noop = Noop::<Infallible>::new();
     let mut plain = BearerLayer::new(one).layer(Noop::<Infallible>::new());
     let mut keyed = BearerLayer::new(by_tenant(&few)).layer(Noop::<Infallible>::new());
@@ -205,39 +150,6 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
     report.at_least("keyed-hot", "one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
 }
 
-/// The floor: a map of header values, which knows neither origins nor expiry.
-struct PlainMap(HashMap<Tenant, HeaderValue>);
-
-impl PlainMap {
-    fn of(keys: usize) -> Self {
-        let value = |number| {
-            let text = Bytes::from(format!("Bearer {}", warm::token()).into_bytes());
-            let mut value = HeaderValue::from_maybe_shared(text).expect("a valid value");
-            value.set_sensitive(true);
-            // The first clone moves the count of references to the heap.
-            drop(value.clone());
-            (tenant(number), value)
-        };
-        PlainMap((0..keys).map(value).collect())
-    }
-}
-
-impl Service<Request<()>> for PlainMap {
-    type Response = warm::Reply;
-    type Error = Infallible;
-    type Future = <Noop as Service<Request<()>>>::Future;
-
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<()>) -> Self::Future {
-        let value = request.extensions().get().and_then(|tenant: &Tenant| self.0.get(tenant)).cloned();
-        request.headers_mut().insert(AUTHORIZATION, value.expect("a known tenant"));
-        Noop::new().call(request)
-    }
-}
-
 /// The allocations of a warm request.
 fn allocations<S>(service: &mut S) -> f64
 where
@@ -283,7 +195,7 @@ fn hot_key(
 
 fn many_tenants(runtime: &Runtime, report: &mut Report) {
     let region = Region::new(ALLOCATOR);
-    let (map, fetches) = tenants(KEYS);
+    let (map, fetches) = tenants::tenants(KEYS);
     let started = Instant::now();
     let mut most = 0;
     for chunk in 0..MANY / KEYS {

@@ -133,6 +133,25 @@ impl<'a> Context<'a> {
         Ok(value)
     }
 
+    /// Reports a variable where all keys have the same value, and whether there was one.
+    pub(super) fn has_variable(&mut self, path: &str, field: &ValueField) -> bool {
+        let Origin::Variable(name) = &field.origin else { return false };
+        let found = format!("found the variable `{name}`, but this value is the same for all keys");
+        self.report.add(Problem::new(format!("{path}.variable"), found).expecting("`value`, `file` or `env`"));
+        true
+    }
+
+    /// A word of a scope. From a variable it must be one word: its value could ask for another scope besides.
+    pub(super) fn scope_word(&mut self, path: &str, field: &ValueField) -> Option<Zeroizing<String>> {
+        let word = self.text(path, field)?;
+        if matches!(field.origin, Origin::Variable(_)) && word.contains(char::is_whitespace) {
+            let problem = Problem::new(format!("{path}.variable"), "found white space in the value of a variable");
+            self.report.add(problem.expecting("one word of the scope (RFC 6749 section 3.3)"));
+            return None;
+        }
+        Some(word)
+    }
+
     /// Whether only a stand-in is known of a value.
     pub(super) fn is_stand_in(&self, field: &ValueField) -> bool {
         matches!((&field.origin, self.given), (Origin::Variable(_), Given::Rehearsal))

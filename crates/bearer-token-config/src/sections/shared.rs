@@ -62,6 +62,11 @@ impl SharedFields {
         if let Some(fleet) = given {
             return Some(Sharing::of(fleet, name));
         }
+        let fields = [(URL, &self.url), (KEY, &self.key)];
+        if fields.map(|(path, field)| field.as_ref().is_some_and(|field| cx.has_variable(path, field))).contains(&true)
+        {
+            return None;
+        }
         let keys = cx.required(KEY, self.key.as_ref(), "the keys that seal the tokens: `{ file = \"..\" }`");
         let keys = keys.and_then(|keys| Self::keys(keys, cx));
         let url = cx.required(URL, self.url.as_ref(), "the URL of the store, such as `redis://localhost:6379`");

@@ -75,7 +75,7 @@ pub(crate) struct EndpointFields {
     use_mtls_alias: bool,
     /// The `grant_type` to send in place of the grant's own. `""` sends none.
     grant_type: Option<Text>,
-    /// The scope to request: words separated by spaces, or a list of words.
+    /// The scope to request: words separated by spaces, or a list of words. A variable is one word.
     scope: Option<OneOrMany>,
     /// The method. Default: `POST`.
     method: Option<MethodField>,
@@ -238,7 +238,7 @@ impl EndpointFields {
         }
         if let Some(scope) = &self.scope {
             let words = scope.with_paths("token_endpoint.scope");
-            let words: Vec<_> = words.iter().filter_map(|(path, word)| cx.text(path, word)).collect();
+            let words: Vec<_> = words.iter().filter_map(|(path, word)| cx.scope_word(path, word)).collect();
             builder = builder.scope(words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
         }
         if let Some(method) = self.method {

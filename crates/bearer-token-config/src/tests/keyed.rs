@@ -325,6 +325,15 @@ fn what_cannot_depend_on_a_variable_is_a_problem() {
         let error = keyed(&toml, &Recorder::default()).unwrap_err();
         assert!(error.problems().iter().any(|problem| problem.path() == path), "{toml}: {error}");
     }
+    // The store of a fleet is one for all tenants.
+    let endpoint =
+        format!("[token_endpoint]\nurl = \"https://as.example.com\"\n{client}\nscope = {{ variable = \"t\" }}");
+    let url = "url = { variable = \"region\", prefix = \"redis://\", suffix = \".example.com\" }";
+    let shared = format!("[shared]\n{url}\nkey = {{ variable = \"key\" }}\n{endpoint}");
+    assert_eq!(paths(&shared), ["shared.key.variable", "shared.url.variable", "token_endpoint.scope.variable"]);
+    let error = keyed(&shared, &Recorder::default()).unwrap_err();
+    let found: Vec<_> = error.problems().iter().map(Problem::path).collect();
+    assert_eq!(found, ["shared.url.variable", "shared.key.variable"], "{error}");
     // And without a selector, each of them.
     let found = paths("token = { variable = \"t\" }");
     assert_eq!(found, ["token.variable"]);
@@ -361,6 +370,19 @@ fn a_fact_is_that_of_the_request() {
     let head = RequestHead::new(&Method::GET, &headers, &extensions);
     let error = config.key(&head, [("request.host", "evil.example.com")]).unwrap_err();
     assert!(error.to_string().contains("request.host"), "{error}");
+}
+
+#[test]
+fn l39_a_variable_is_one_word_of_a_scope() {
+    let toml = "[token_endpoint]\nurl = \"https://as.example.com\"\nclient = { id = \"app\" }\n\
+                scope = [\"read write\", { variable = \"tenant\", prefix = \"orders:\" }]";
+    let build = |tenant: &str| ProviderConfig::from_toml(toml).unwrap().build_with([("tenant", tenant)]);
+    build("acme").unwrap();
+    for tenant in ["acme admin", " admin", "acme\u{2003}admin"] {
+        let error = build(tenant).map(drop).unwrap_err();
+        assert_eq!(error.problems()[0].path(), "token_endpoint.scope[1].variable", "{error}");
+        assert!(!error.to_string().contains("admin"), "{error}");
+    }
 }
 
 #[tokio::test]

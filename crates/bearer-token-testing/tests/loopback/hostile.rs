@@ -6,7 +6,6 @@ use std::{
 };
 
 use bearer_token_testing::{AuthorizationServer, Client, Issuer, TestKey};
-use reqwest::Client as Http;
 
 use crate::{JWT_BEARER, call, post, token};
 

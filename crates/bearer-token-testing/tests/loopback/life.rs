@@ -3,7 +3,6 @@
 use std::net::TcpStream;
 
 use bearer_token_testing::{Algorithm, AuthorizationServer, Client, Fault, Issuer, TestKey, TestSecret, VerifyingKey};
-use reqwest::Client as Http;
 
 use crate::{call, post, token};
 

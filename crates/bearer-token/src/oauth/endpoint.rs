@@ -22,7 +22,7 @@ use crate::{
     oauth::{
         ClientAuth, ClockOffset, Grant,
         discovery::may_have_moved,
-        refresh_token::NotUsedUp,
+        refresh_token::Session,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
         step_up::Steps,
@@ -417,6 +417,10 @@ impl TokenEndpoint {
             let uri = location.uri(cx).await?;
             let granted = parts.grant.parameters(&for_grant).await?;
             let (request, sent) = parts.make(&uri, &granted, &for_grant, cx, &signing, scope).await?;
+            let session = granted.extensions().get::<Arc<Session>>();
+            if let Some(session) = session {
+                session.sends();
+            }
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
             let (result, response) = match Arc::clone(transport).send(request).await {
@@ -443,8 +447,8 @@ impl TokenEndpoint {
                 Some((response, _)) => is_refusal(&error, response.status()),
                 None => error.is_unsent(),
             };
-            if is_unused && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>() {
-                (not_used_up.0)();
+            if is_unused && let Some(session) = session {
+                session.not_used_up();
             }
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &response {

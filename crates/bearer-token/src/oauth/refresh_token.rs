@@ -37,8 +37,10 @@ mod rotation;
 mod select;
 mod verdict;
 
+pub(super) use self::rotation::Session;
+
 use self::{
-    rotation::{RotationState, Session},
+    rotation::{RotationState, Turn},
     select::{Candidates, select, successor},
     verdict::Verdict,
 };
@@ -235,12 +237,6 @@ impl RefreshToken {
     }
 }
 
-/// What the token endpoint calls, if the credential of a request was certainly not used up.
-///
-/// A shared store marks a token before it is sent. The mark is removed if the server certainly did not accept it.
-#[derive(Clone)]
-pub(super) struct NotUsedUp(pub(super) Arc<dyn Fn() + Send + Sync>);
-
 impl Grant for RefreshToken {
     /// Steps 1 to 4 of the module's list. The lease travels in the parameters' extensions, and ends when they are
     /// dropped or the save has ended.
@@ -254,14 +250,11 @@ impl Grant for RefreshToken {
         let Some(token) = select(&candidates, |token| self.rotation.is_gone(token, cx)) else {
             return Err(self.rotation.gone(seen.is_some() || self.initial.is_some()));
         };
-        if !self.reusable {
-            self.rotation.prepare(platform).await?;
-        }
         let token = token.clone();
+        let turn =
+            if self.reusable { Turn::unmarked() } else { RotationState::prepare(&self.rotation, platform).await? };
         let mut parameters = Parameters::new("refresh_token").with_credential("refresh_token", token.expose());
-        parameters.extensions_mut().insert(Arc::new(Session { lease, seen, token }));
-        let rotation = Arc::clone(&self.rotation);
-        parameters.extensions_mut().insert(NotUsedUp(Arc::new(move || rotation.not_used_up())));
+        parameters.extensions_mut().insert(Arc::new(Session { turn, lease, seen, token }));
         Ok(parameters)
     }
 

@@ -37,6 +37,8 @@
 //! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer
 //! by itself. An empty cell changes no row. Each transition ends with a check in debug builds.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -97,6 +99,10 @@ pub(crate) struct Cache {
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
+
+/// How many bytes of the beginning a warm request reads, if its map has a copy of the bearer.
+#[cfg(not(bearer_loom))]
+pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 /// What only transitions look at.
 #[derive(Default)]
@@ -161,8 +167,17 @@ impl Cache {
     /// left as it was.
     #[inline]
     pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        let (inserted, is_single) = self.slot.insert(headers, now)?;
-        if self.slot.is_of_many() && is_single {
+        if self.slot.is_of_many() { self.insert_from_slot(headers, now) } else { self.slot.insert(headers, now) }
+    }
+
+    /// The same where a map has no copy, or another thread uses it at this moment.
+    #[inline(never)]
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        let (inserted, is_single) = self.slot.read(|bearer| {
+            let bearer = bearer?;
+            Some((bearer.insert(headers, now)?, bearer.credential.is_single()))
+        })?;
+        if is_single {
             self.note_use(&inserted, now);
         }
         Some(inserted)
@@ -171,8 +186,8 @@ impl Cache {
     /// The same from a copy that the map of the provider keeps.
     #[inline]
     pub(crate) fn insert_from(&self, copied: &mut Copied, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        let (inserted, is_single) = self.slot.insert_copied(copied, headers, now)?;
-        if is_single {
+        let inserted = self.slot.insert_copied(copied, headers, now)?;
+        if copied.is_single() {
             self.note_use(&inserted, now);
         }
         Some(inserted)

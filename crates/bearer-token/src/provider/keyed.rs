@@ -16,7 +16,7 @@
 //! | part | has |
 //! |---|---|
 //! | `select` | the choice by a request's head, and the trait that adapters are written for |
-//! | `bounded_map` | a map that is read without a lock, never exceeds its bound, and evicts nothing in use |
+//! | `bounded_map` | a map that is read without waiting, never exceeds its bound, and evicts nothing in use |
 //! | `forgotten` | what outlives an eviction: cool-downs, and errors of the build function |
 //! | `fetch_limit` | a limit on fetches of all keys together |
 //! | `warm_up`, `status` | operating all of it |
@@ -254,9 +254,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Keeps only the providers for which `keep` returns true.
     ///
-    /// Clones outside of the map continue to work. A key that is used again gets a new provider.
+    /// Clones outside of the map continue to work. A key that is used again gets a new provider, which continues the
+    /// cool-down of the old one.
     pub fn retain(&self, mut keep: impl FnMut(&K, &ProviderStatus) -> bool) {
-        self.inner.map.retain(|key, provider| keep(key, &provider.status()));
+        let now = self.inner.platform.now();
+        let last_words = |provider: &TokenProvider| last_words(provider, now);
+        self.inner.map.retain(|key, provider| keep(key, &provider.status()), last_words);
     }
 
     /// Removes the provider of a key, and what is remembered of its failures: for a tenant that left, or one whose
@@ -271,7 +274,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Evicts the providers that were not used for the [idle time](KeyedProvidersBuilder::max_idle).
     ///
-    /// Each new key does this for a part of the map. Call it from a timer of yours if new keys are rare.
+    /// A use leaves a mark without a time. The first call after it takes the mark away, and from then on the provider is
+    /// idle. So call this regularly, from a timer of yours, if new keys are rare: each new key does it for a part of the
+    /// map.
     pub fn evict_idle(&self) {
         let now = self.inner.platform.now();
         self.inner.map.sweep_all(now, |provider| last_words(provider, now));
@@ -280,7 +285,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// Removes all providers, and refuses every key from now on. Clones outside of the map continue to work.
     pub fn shut_down(&self) {
         self.inner.shut_down.store(1, Ordering::Relaxed);
-        self.inner.map.retain(|_, _| false);
+        self.inner.map.retain(|_, _| false, |_| None);
     }
 }
 
@@ -347,7 +352,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         });
         // The map may have been shut down since the look at it.
         if self.shut_down.load(Ordering::Relaxed) == 1 {
-            self.map.retain(|_, _| false);
+            self.map.retain(|_, _| false, |_| None);
         }
         Ok(provider)
     }

@@ -31,16 +31,23 @@ impl Turn<'_> {
         match result.and_then(|token| check_token(token.secret()).map(|()| token)) {
             // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
             // token belongs to the old record or to the new one is unknown.
-            Ok(token) if token.is_not_shared() || !self.has_same_key().await => {
+            Ok(token) if self.is_late() || token.is_not_shared() || !self.has_same_key().await => {
                 lease.release().await;
                 Ok(token)
             }
             Ok(token) => Ok(self.save_token(token, lease, found.version).await),
+            Err(error) if self.is_late() => Err(error),
             Err(error) => {
                 self.save_failure(&error, lease, found).await;
                 Err(error)
             }
         }
+    }
+
+    /// Whether the time of this fetch is over, because the replica stood still. The provider drops a fetch that waits for
+    /// anything then, and the token that it has with it.
+    fn is_late(&self) -> bool {
+        self.cx.remaining().is_zero()
     }
 
     /// Whether the source would still use the same record.
@@ -66,6 +73,7 @@ impl Turn<'_> {
         let asked = match self.save(&Record::new(Some(shared), None, life), life, lease, seen).await {
             Outcome::Saved | Outcome::Not => return token,
             // A later holder was faster. Its token is the one of the fleet.
+            Outcome::Fenced if self.is_late() => None,
             Outcome::Fenced => self.read().await.ok(),
             Outcome::Changed(found) => Some(*found),
         };
@@ -161,13 +169,15 @@ struct HeldLease {
     platform: Platform,
     key: StoreKey,
     fence: Fence,
+    /// The end of the fetch. Nothing is waited for after it.
+    until: Duration,
     is_held: bool,
 }
 
 impl HeldLease {
     fn new(turn: &Turn<'_>, fence: Fence) -> Self {
         let (link, platform, key) = (Arc::clone(turn.link), turn.platform().clone(), turn.key.clone());
-        HeldLease { link, platform, key, fence, is_held: true }
+        HeldLease { link, platform, key, fence, until: turn.cx.deadline().monotonic(), is_held: true }
     }
 
     /// The lease has ended, or ends by itself.
@@ -175,8 +185,11 @@ impl HeldLease {
         self.is_held = false;
     }
 
-    /// Ends the lease now.
+    /// Ends the lease now, or by a task of its own if the time of the fetch is over.
     async fn release(mut self) {
+        if self.platform.now().monotonic() >= self.until {
+            return;
+        }
         self.is_held = false;
         // If the store is gone, the lease ends by itself.
         drop(self.link.release(&self.platform, &self.key, self.fence).await);

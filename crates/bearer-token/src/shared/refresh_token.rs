@@ -171,20 +171,24 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         let mark = u64::from_ne_bytes(platform.random()?).max(1);
         let fence = {
             let mut turn = lock(&self.turn);
+            let Some(fence) = turn.fence else { return Err(taken()) };
             // Until the store has answered, the token is not sent.
             (turn.mark, turn.harmless) = (Some(mark), Some(mark));
-            turn.fence.take()
+            fence
         };
-        let Some(fence) = fence else { return Err(taken()) };
         let content = MarkedToken { mark: Some(mark), sent_before, ..found.content };
-        match inner.save(platform, &sealing, &content, fence, found.version).await? {
+        let saved = inner.save(platform, &sealing, &content, fence, found.version).await?;
+        let mut turn = lock(&self.turn);
+        match saved {
             Saved::Saved(_) => {
-                let mut turn = lock(&self.turn);
-                turn.fence = Some(fence);
                 turn.harmless.take_if(|harmless| *harmless == mark);
                 Ok(())
             }
-            Saved::Fenced | Saved::Changed(_) => Err(taken()),
+            Saved::Fenced | Saved::Changed(_) => {
+                // The store has not got it, and will not.
+                turn.mark.take_if(|made| *made == mark);
+                Err(taken())
+            }
         }
     }
 

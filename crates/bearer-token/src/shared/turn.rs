@@ -22,6 +22,8 @@
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
 //!   record has changed.
 //! - **A fetch that is dropped releases its lease**, by a task of its own.
+//! - **A token that was fetched is returned**, also by a replica that stood still until its time was over. It waits for
+//!   nothing more then, because its provider would drop the fetch.
 //!
 //! `tests/fleet_model` explores every order of these steps for three replicas, and compares its decisions with this
 //! code.
@@ -143,7 +145,7 @@ impl Turn<'_> {
         let budget = self.cx.remaining();
         // With less time than the rest, a fetch of its own would hardly end.
         let patience = self.platform().now().monotonic().saturating_add(budget / 5 * 4);
-        let (mut step, mut newer, mut hints, mut has_waited) = (SHARED_POLL.0, 0, 0, false);
+        let (mut step, mut newer, mut hints) = (SHARED_POLL.0, 0, 0);
         loop {
             match self.judge(&found, first_generation) {
                 Verdict::Adopt(token) => return Ok(Ok(token)),
@@ -151,7 +153,7 @@ impl Turn<'_> {
                 Verdict::Fetch => {}
             }
             let asked = self.platform().now();
-            let ttl = self.lease_time(&found, budget, has_waited);
+            let ttl = self.lease_time(&found, budget, patience.saturating_sub(asked.monotonic()));
             let held_for = match self.link.lease(self.platform(), &self.key, found.version, ttl).await? {
                 Leased::Granted(fence) => return Ok(self.exchange(fence, found).await),
                 Leased::Newer(snapshot) => {
@@ -174,7 +176,6 @@ impl Turn<'_> {
             if now >= patience {
                 return Ok(Err(Error::new(ErrorKind::Timeout, WAITED_IN_VAIN)));
             }
-            has_waited = true;
             // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does not
             // end, must not become a busy loop.
             let held_for = if held_for.is_zero() { step / 8 } else { held_for };
@@ -215,14 +216,19 @@ impl Turn<'_> {
     /// The time for which the lease is requested.
     ///
     /// The holder may crash, and the other replicas must not wait long without a token. So the lease outlasts the token
-    /// that they have by at most half of a fetch. It is longer if there is a sign that the server is slow.
-    fn lease_time(&self, found: &Found, budget: Duration, has_waited: bool) -> Duration {
+    /// that they have by at most half of a fetch. That of a replica which has waited ends before the `patience` of those
+    /// that wait since then, unless no fetch would fit into it. So they survive two holders in a row. The lease is longer
+    /// if the server has failed within minutes, because it may be slow.
+    fn lease_time(&self, found: &Found, budget: Duration, patience: Duration) -> Duration {
         let whole = self.cx.remaining().saturating_add(SHARED_LEASE_MARGIN);
-        if has_waited || found.record.failure.is_some() {
+        if found.record.failure.is_some() {
             return whole;
         }
+        let half = budget / 2;
+        // A tenth for the fetch of the third one.
+        let uncovered = if patience > budget / 4 { half.min(patience.saturating_sub(budget / 10)) } else { half };
         let covered = if self.cx.reason() == FetchReason::Stale { self.sendable(found) } else { Duration::ZERO };
-        whole.min(covered.saturating_add(budget / 2))
+        whole.min(covered.saturating_add(uncovered))
     }
 
     /// For how long the token of a record may still be sent.

@@ -1,5 +1,7 @@
 //! The bearer in service, for readers that must not wait.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::sync::{Arc, OnceLock, Weak};
 
 use http::{HeaderMap, HeaderValue};
@@ -71,8 +73,18 @@ struct CopiedBearer {
     reserve: Moment,
 }
 
-#[cfg(test)]
 impl Copied {
+    /// Whether all threads share one copy of the headers.
+    #[inline]
+    pub(super) fn is_single(&self) -> bool {
+        match self.bearer.as_ref().map(|bearer| &bearer.credential) {
+            Some(CopiedCredential::Authorization(_)) => true,
+            Some(CopiedCredential::Others(sealed)) => sealed.credential.is_single(),
+            Some(CopiedCredential::SharedAuthorization(_)) | None => false,
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.bearer.is_none()
     }
@@ -89,9 +101,6 @@ enum CopiedCredential {
 /// What a read did with a head: the ticket and the freshness of the bearer, and whether it was inserted.
 pub(crate) type Inserted = (Ticket, Freshness, bool);
 
-/// Whether all threads share one copy of its headers.
-type IsSingle = bool;
-
 /// Fronts begin without one.
 const FIRST_VERSION: u64 = 1;
 
@@ -105,6 +114,10 @@ impl Sealed {
 }
 
 impl Served {
+    /// How many bytes of the beginning a read from a copy needs.
+    #[cfg(not(bearer_loom))]
+    pub(super) const HOT: usize = offset_of!(Served, fronts);
+
     /// The bearer of a provider by itself.
     pub(super) fn new() -> Self {
         let front = |_| Front(TryLock::new(Copied::default()));
@@ -171,12 +184,12 @@ impl Served {
 
     /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.
     #[inline]
-    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
+    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
         self.insert_from(this_thread(), headers, now)
     }
 
     #[inline]
-    fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
+    fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
         match self.front(thread).and_then(|front| front.0.try_lock()) {
             Some(mut copied) => self.insert_copied(&mut copied, headers, now),
             None => self.insert_from_slot(headers, now),
@@ -185,12 +198,7 @@ impl Served {
 
     /// Inserts the bearer from a copy, which is renewed if it is not of the present version.
     #[inline]
-    pub(super) fn insert_copied(
-        &self,
-        copied: &mut Copied,
-        headers: &mut HeaderMap,
-        now: Moment,
-    ) -> Option<(Inserted, IsSingle)> {
+    pub(super) fn insert_copied(&self, copied: &mut Copied, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
         let version = self.version.load(Ordering::Acquire);
         if copied.version != version {
             self.copy(version, copied);
@@ -200,20 +208,18 @@ impl Served {
         if freshness == Freshness::Expired {
             return None;
         }
-        let (is_inserted, is_single) = match credential {
-            CopiedCredential::Authorization(value) => (insert_authorization(value, headers), true),
-            CopiedCredential::SharedAuthorization(value) => (insert_authorization(value, headers), false),
-            CopiedCredential::Others(sealed) => (sealed.credential.insert(headers), sealed.credential.is_single()),
+        let is_inserted = match credential {
+            CopiedCredential::Authorization(value) | CopiedCredential::SharedAuthorization(value) => {
+                insert_authorization(value, headers)
+            }
+            CopiedCredential::Others(sealed) => sealed.credential.insert(headers),
         };
-        Some(((*ticket, freshness, is_inserted), is_single))
+        Some((*ticket, freshness, is_inserted))
     }
 
     #[cold]
-    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<(Inserted, IsSingle)> {
-        self.slot.read(|bearer| {
-            let bearer = bearer?;
-            Some((bearer.insert(headers, now)?, bearer.credential.is_single()))
-        })
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        self.slot.read(|bearer| bearer?.insert(headers, now))
     }
 
     /// Copies what is in the slot. It may be newer than this version, and is then copied once more.

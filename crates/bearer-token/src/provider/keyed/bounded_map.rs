@@ -1,8 +1,8 @@
 //! A bounded map that many threads read at the same time and that seldom changes.
 //!
 //! Keys are spread over small tables. A table never changes: a writer replaces it by a changed copy. So a reader takes
-//! no lock and counts no reference, and one hot key costs two threads no more than two keys. `docs/DECISIONS.md` has
-//! the figures that decided against the caches on crates.io.
+//! no lock and counts no reference, and one hot key costs two threads no more than two keys. In front of the tables are
+//! the entries that are used most. `docs/DECISIONS.md` has what decided against the caches on crates.io.
 
 use std::{
     borrow::Borrow,
@@ -324,7 +324,7 @@ where
     }
 
     /// Removes the entries that are not to be kept, whether or not they are in use.
-    pub(crate) fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool) {
+    pub(crate) fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool, last_words: impl Fn(&V) -> Option<F>) {
         for shard in &self.shards {
             // User code runs on a copy, outside the lock.
             let Some(seen) = shard.table.get() else { continue };
@@ -332,10 +332,17 @@ where
             if unwanted.is_empty() {
                 continue;
             }
-            let writer = lock(&shard.writer);
+            let words: Vec<_> =
+                unwanted.iter().filter_map(|entry| Some((entry.key.clone(), last_words(&entry.value)?))).collect();
+            // Dropped after the lock is released: dropping user values is user code.
+            let mut outdated = Vec::new();
+            let mut forgotten = lock(&shard.writer);
             let Some(old) = shard.table.get() else { continue };
             self.replace(shard, &old, |entry| !unwanted.iter().any(|other| Arc::ptr_eq(entry, other)));
-            drop(writer);
+            for (key, what) in words {
+                outdated.extend(forgotten.put(key, what));
+            }
+            drop(forgotten);
             unwanted.iter().for_each(|entry| self.fronts.forget(entry));
         }
     }

@@ -6,6 +6,9 @@ use crate::{
     test_support::{ManualClock, PausedClock},
 };
 
+#[cfg(feature = "http-transport")]
+mod cancelled;
+
 const LEASE: Duration = Duration::from_secs(15);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

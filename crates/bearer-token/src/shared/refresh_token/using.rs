@@ -88,61 +88,97 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         let inner = &self.inner;
         let sealing = inner.sealing(platform).await?;
         let mut found = inner.read(platform, &sealing).await?;
-        let mut fence = lock(&self.turn).fence.take();
-        let is_use = fence.is_some();
-        let keep = |fence| {
-            if is_use {
-                lock(&self.turn).fence = fence;
-            }
-        };
+        // It stays in the turn, whose end releases it.
+        let mut granted = lock(&self.turn).fence;
+        let is_use = granted.is_some();
         loop {
             let is_done = found.content == next;
             if is_done || !is_expected(&found.content) {
-                keep(fence);
                 return Ok(is_done);
             }
-            let used = match fence.take() {
-                Some(fence) => fence,
+            let (fence, brief) = match granted.take() {
+                Some(fence) => (fence, None),
                 None => {
                     let (fence, under_lease) = self.acquire(platform, &sealing, false).await?;
+                    let brief = BriefLease { store: self.handle(), platform: platform.clone(), fence: Some(fence) };
                     let has_changed = under_lease.version != found.version;
                     found = under_lease;
                     if has_changed {
+                        brief.forget();
                         inner.release(platform, &sealing.key, fence).await;
                         continue;
                     }
-                    fence
+                    (fence, Some(brief))
                 }
             };
-            match inner.save(platform, &sealing, &next, used, found.version).await? {
+            let saved = inner.save(platform, &sealing, &next, fence, found.version).await?;
+            if let Some(brief) = brief {
+                brief.forget();
+            }
+            match saved {
                 Saved::Saved(_) => {
-                    keep(Some(used));
+                    if is_use {
+                        lock(&self.turn).fence = Some(fence);
+                    }
                     return Ok(true);
                 }
                 Saved::Fenced => {}
                 Saved::Changed(snapshot) => {
-                    inner.release(platform, &sealing.key, used).await;
+                    inner.release(platform, &sealing.key, fence).await;
                     found = inner.open(&snapshot, &sealing)?;
                 }
             }
         }
     }
 
-    /// Ends the use of the token: removes a mark that means nothing, and releases the lease.
+    /// Ends the use of the token: releases the lease, and removes a mark that means nothing. It tries for as long as others
+    /// wait for the mark.
     async fn settle(self, platform: Platform, fence: Option<Fence>, mark: Option<u64>) {
         let Ok(sealing) = self.inner.sealing(&platform).await else { return };
         if let Some(fence) = fence {
             self.inner.release(&platform, &sealing.key, fence).await;
         }
-        if mark.is_some()
-            && let Ok(found) = self.inner.read(&platform, &sealing).await
-            && found.content.mark == mark
-            // The response of an earlier request is still missing.
-            && found.content.sent_before.is_zero()
-        {
-            let next = MarkedToken { mark: None, ..found.content };
-            // If it fails, this clone knows that the mark means nothing, and the others wait for it.
-            drop(self.replace(&platform, |content| content.mark == mark, next).await);
+        let Some(mark) = mark else { return };
+        let until = platform.now().after(self.settings.lease).monotonic();
+        let removed = async {
+            while self.remove(&platform, &sealing, mark).await.is_err() {
+                platform.sleep_until(platform.now().after(SHARED_POLL.1).monotonic()).await;
+            }
+        };
+        // If it fails, this clone knows that the mark means nothing, and a person has to help the others.
+        platform.before(until, removed).await;
+    }
+
+    /// Removes this mark under a new lease. So a save of the mark that is still on its way is refused when it arrives.
+    async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: u64) -> Result<(), Error> {
+        let inner = &self.inner;
+        loop {
+            let found = inner.read(platform, sealing).await?;
+            if found.content.mark.is_some_and(|other| other != mark) {
+                // That use has a later lease.
+                return Ok(());
+            }
+            let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
+            let fence = match inner.ask(platform, call).await? {
+                Leased::Granted(fence) => fence,
+                Leased::Newer(_) => continue,
+                Leased::Held(remaining) => {
+                    let wait = remaining.saturating_add(Duration::from_millis(1)).min(SHARED_POLL.1);
+                    platform.sleep_until(platform.now().after(wait).monotonic()).await;
+                    continue;
+                }
+            };
+            // One that was sent before has its response missing.
+            if found.content.mark.is_some() && found.content.sent_before.is_zero() {
+                let next = MarkedToken { mark: None, ..found.content };
+                if let Saved::Saved(_) | Saved::Fenced =
+                    inner.save(platform, sealing, &next, fence, found.version).await?
+                {
+                    return Ok(());
+                }
+            }
+            inner.release(platform, &sealing.key, fence).await;
+            return Ok(());
         }
     }
 
@@ -173,6 +209,30 @@ impl<S: SharedStore> Drop for Holder<S> {
             let settled = self.store.handle().settle(self.platform.clone(), fence, mark);
             // Where nothing can be spawned, the lease ends by itself.
             drop(self.platform.spawn(Box::pin(settled)));
+        }
+    }
+}
+
+/// A lease for one save. If its caller is dropped, a task of its own releases it.
+struct BriefLease<S: SharedStore> {
+    store: SharedRefreshToken<S>,
+    platform: Platform,
+    fence: Option<Fence>,
+}
+
+impl<S: SharedStore> BriefLease<S> {
+    /// The lease has ended, or is released elsewhere.
+    fn forget(mut self) {
+        self.fence = None;
+    }
+}
+
+impl<S: SharedStore> Drop for BriefLease<S> {
+    fn drop(&mut self) {
+        if let Some(fence) = self.fence {
+            let released = self.store.handle().settle(self.platform.clone(), Some(fence), None);
+            // Where nothing can be spawned, the lease ends by itself.
+            drop(self.platform.spawn(Box::pin(released)));
         }
     }
 }

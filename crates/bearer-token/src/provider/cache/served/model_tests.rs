@@ -24,7 +24,7 @@ fn served(bearer: &Bearer) -> Arc<Served> {
 fn sent(served: &Served, thread: usize) -> Option<Ticket> {
     let mut headers = HeaderMap::new();
     let fresh = served.insert_fresh_from(thread, &mut headers, at(0));
-    fresh.or_else(|| served.insert_from(thread, &mut headers, at(0)).map(|((ticket, ..), _)| ticket))
+    fresh.or_else(|| served.insert_from(thread, &mut headers, at(0)).map(|(ticket, ..)| ticket))
 }
 
 #[test]

@@ -285,7 +285,7 @@ mod tests {
         type Remove = fn(&Map);
         let ways: [(&str, Remove); 3] = [
             ("remove", |map| drop(map.remove(&0))),
-            ("retain", |map| map.retain(|_, _| false)),
+            ("retain", |map| map.retain(|_, _| false, |_| None)),
             ("eviction", |map| drop(map.reserve(&9, now(), |_| None).unwrap())),
         ];
         for (way, remove) in ways {
