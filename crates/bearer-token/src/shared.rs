@@ -54,7 +54,8 @@
 //! - **The time of its refresh.** It is drawn once, so all replicas refresh at the same time. One of them fetches, and
 //!   the others go on with the token that they have.
 //! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a
-//!   credential does not concern replicas that have another one.
+//!   credential does not concern replicas that have another one. A replica that had no connection waits alone, until
+//!   another one has none either: its own name server, proxy or certificates may be what is broken.
 //! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one
 //!   fetch.
 //!
@@ -71,7 +72,11 @@
 //! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. A reader of the store learns neither
 //! a token nor whose it is.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     error::Error,
@@ -82,6 +87,7 @@ use crate::{
 };
 
 mod circuit;
+mod failure;
 mod holder;
 mod link;
 mod marked;
@@ -123,6 +129,8 @@ struct FleetInner {
     link: Arc<Link>,
     keys: SealingKeys,
     namespace: String,
+    /// The number of this replica in records. Drawn when it is first needed.
+    replica: OnceLock<u64>,
 }
 
 impl Fleet {
@@ -193,8 +201,12 @@ impl Fleet {
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FleetInner { link, keys, namespace } = &*self.0;
-        f.debug_struct("Fleet").field("store", link).field("keys", keys).field("namespace", namespace).finish()
+        let FleetInner { link, keys, namespace, .. } = &*self.0;
+        f.debug_struct("Fleet")
+            .field("store", link)
+            .field("keys", keys)
+            .field("namespace", namespace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -229,7 +241,7 @@ impl FleetBuilder {
         self.keys.problem().into_iter().for_each(|problem| problems.add(problem));
         problems.into_result("the fleet cannot be built")?;
         let FleetBuilder { link, keys, namespace } = self;
-        Ok(Fleet(Arc::new(FleetInner { link, keys, namespace })))
+        Ok(Fleet(Arc::new(FleetInner { link, keys, namespace, replica: OnceLock::new() })))
     }
 }
 

@@ -191,6 +191,10 @@ impl Timing for Policy {
     fn cool_down(&self, error: &Error, failures: u32, draw: u32) -> Duration {
         Policy::cool_down(self, error, failures, Draw(draw))
     }
+
+    fn cool_down_beside(&self, error: &Error, failures: u32, draw: u32, left: Duration) -> Duration {
+        Policy::cool_down_beside(self, error, failures, Draw(draw), left)
+    }
 }
 
 #[cfg(test)]

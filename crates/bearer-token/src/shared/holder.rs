@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    failure::SharedFailure,
     link::{Gone, Link},
-    record::{Record, SharedFailure, SharedToken},
+    record::{Record, SharedToken},
     turn::{Found, Turn},
 };
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
-    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY},
+    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY, SHARED_POLL},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
     token::{AccessToken, Inherited, Recorded, check_token},
 };
@@ -91,20 +92,32 @@ impl Turn<'_> {
 
     /// Saves a failure, so that the other replicas wait as well. A token that may still be sent stays in the record.
     async fn save_failure(&self, error: &Error, lease: HeldLease, found: Found) {
-        let in_a_row = found.record.failure.as_ref().map_or(1, |last| last.in_a_row.saturating_add(1));
-        let wait = self.timing.cool_down(error, in_a_row, self.draw());
-        let Some(failure) = SharedFailure::new(error, wait, in_a_row, self.credential.clone()) else {
+        let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
+        let (seen, record) = (found.version, found.record.after(passed));
+        let (of_token, sendable) =
+            record.token.as_ref().map_or_else(Default::default, |token| token.left(&*self.timing));
+        let last = record.failure.as_ref();
+        let in_a_row = last.map_or(1, |last| last.in_a_row_after(self.replica()));
+        let wait = match sendable {
+            Duration::ZERO => self.timing.cool_down(error, in_a_row, self.draw()),
+            // A little earlier, because times in records are rounded. The first request that finds no token tries again.
+            left => {
+                let left = left.saturating_sub(SHARED_POLL.0);
+                self.timing.cool_down_beside(error, in_a_row, self.draw(), left)
+            }
+        };
+        // The number of failures is remembered for longer than the cool-down.
+        let memory = wait.saturating_mul(2).saturating_add(SHARED_MEMORY);
+        let failure = SharedFailure::new(error, wait, in_a_row, self.credential.clone());
+        let failure = failure.map(|failure| failure.after(last, self.replica(), memory));
+        let Some(failure) = failure.filter(|failure| !failure.is_outweighed_by(last)) else {
             // It concerns this replica only. Another one may try at once.
             lease.release().await;
             return;
         };
-        let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
-        let token = found.record.after(passed).token.take();
-        let of_token = token.as_ref().map_or(Duration::ZERO, |token| token.left(&*self.timing).0);
-        let token = token.filter(|_| !of_token.is_zero());
-        // The number of failures is remembered for longer than the cool-down.
-        let life = of_token.max(wait.saturating_mul(2).saturating_add(SHARED_MEMORY));
-        self.save(&Record::new(token, Some(failure), life), life, lease, found.version).await;
+        let token = record.token.filter(|_| !of_token.is_zero());
+        let life = of_token.max(memory);
+        self.save(&Record::new(token, Some(failure), life), life, lease, seen).await;
     }
 
     /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.

@@ -26,8 +26,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::failure::SharedFailure;
 use crate::{
-    error::{Error, ErrorKind, Retry},
     platform::Moment,
     source::Timing,
     token::{AccessToken, Expiry, Inherited, Recorded},
@@ -77,22 +77,6 @@ enum Lifetime {
     Known(u64),
 }
 
-/// The last failure of a token request, and the cool-down after it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct SharedFailure {
-    /// The cool-down, in milliseconds from when the record was saved.
-    wait: u64,
-    pub(super) in_a_row: u32,
-    kind: String,
-    is_terminal: bool,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    /// Which credential was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<String>,
-}
-
 impl Record {
     /// Reads a record of which this much life is left, or says what is wrong with it.
     pub(super) fn read(plain: &[u8], left: Duration) -> Result<Self, &'static str> {
@@ -111,7 +95,7 @@ impl Record {
             token.age = token.age.saturating_add(passed);
         }
         if let Some(failure) = &mut self.failure {
-            failure.wait = failure.wait.saturating_sub(passed);
+            failure.age(passed);
         }
         self
     }
@@ -135,7 +119,7 @@ impl Record {
             let extras: usize = token.extras.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
             token.secret.len() + token.scope.as_ref().map_or(0, String::len) + extras
         };
-        let of_failure = |failure: &SharedFailure| failure.message.len();
+        let of_failure = |failure: &SharedFailure| failure.message_len();
         // A string of JSON takes at most six times its bytes.
         let strings = self.token.as_ref().map_or(0, of_token) + self.failure.as_ref().map_or(0, of_failure);
         let mut bytes = Zeroizing::new(Vec::with_capacity(REST + 6 * strings));
@@ -210,70 +194,15 @@ impl Drop for SharedToken {
     }
 }
 
-/// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process,
-/// such as a key file that is missing.
-const KINDS: [(ErrorKind, &str); 7] = [
-    (ErrorKind::Transport, "transport"),
-    (ErrorKind::Timeout, "timeout"),
-    (ErrorKind::Unavailable, "unavailable"),
-    (ErrorKind::Refused, "refused"),
-    (ErrorKind::Response, "response"),
-    (ErrorKind::Token, "token"),
-    (ErrorKind::Source, "source"),
-];
-
-impl SharedFailure {
-    /// A failure that concerns all replicas. `None` for others.
-    pub(super) fn new(error: &Error, wait: Duration, in_a_row: u32, credential: Option<String>) -> Option<Self> {
-        let (_, kind) = KINDS.iter().find(|(kind, _)| *kind == error.kind())?;
-        let is_terminal = error.retry() == Retry::AfterChange;
-        if is_terminal && error.kind() == ErrorKind::Source {
-            // A file or a variable that is missing.
-            return None;
-        }
-        Some(SharedFailure {
-            wait: millis(wait),
-            in_a_row,
-            kind: (*kind).to_owned(),
-            is_terminal,
-            message: error.to_string(),
-            code: error.oauth_code().map(str::to_owned),
-            credential,
-        })
-    }
-
-    /// The rest of the cool-down. `None` if it is over.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        (self.wait > 0).then(|| Duration::from_millis(self.wait))
-    }
-
-    /// Whether the verdict is about another credential than this one.
-    pub(super) fn is_of_another(&self, credential: Option<&str>) -> bool {
-        self.is_terminal && self.credential.as_deref() != credential
-    }
-
-    /// The error for the callers of another replica.
-    pub(super) fn error(&self) -> Error {
-        let kind = KINDS.iter().find(|(_, word)| *word == self.kind).map_or(ErrorKind::Source, |(kind, _)| *kind);
-        let retry = if self.is_terminal { Retry::AfterChange } else { Retry::Later { after: self.wait() } };
-        // The message of another replica may be of another version. It still is one of the crate's own.
-        let error = Error::new(kind, format!("another replica's token request failed: {}", self.message));
-        let error = error.with_retry(retry);
-        match &self.code {
-            Some(code) => error.with_oauth_code(code.clone()),
-            None => error,
-        }
-    }
-}
-
 /// Whole milliseconds, rounded up. So no life of a positive length becomes zero.
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, ErrorKind};
 
     const LIFE: Duration = Duration::from_secs(3_600);
 
@@ -306,7 +235,7 @@ mod tests {
         let adopted = token.to_token(moment, "record");
         assert_eq!((adopted.secret(), adopted.expiry()), ("MARKER", Expiry::In(LIFE)));
         assert_eq!((adopted.refresh_hint(), adopted.details().0), (Some(LIFE / 2), Some("read")));
-        let error = record.failure.as_ref().unwrap().error();
+        let error = record.failure.as_ref().unwrap().error(None);
         assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some("invalid_client")));
     }
 
@@ -387,16 +316,7 @@ mod tests {
             assert_eq!(token.left(&policy).1, Duration::ZERO, "as old as it can be");
             let moment = Moment::new(LIFE, std::time::UNIX_EPOCH);
             assert_eq!(token.to_token(moment, "record").secret(), "MARKER");
-            assert!(record.failure.as_ref().unwrap().error().to_string().contains("refused"));
+            assert!(record.failure.as_ref().unwrap().error(None).to_string().contains("refused"));
         }
-    }
-
-    #[test]
-    fn failures_of_one_process_are_no_part_of_a_record() {
-        let shared = |error: Error| SharedFailure::new(&error, LIFE, 1, None).is_some();
-        assert!(shared(Error::new(ErrorKind::Unavailable, "503")));
-        assert!(shared(Error::new(ErrorKind::Source, "a call failed").with_retry(Retry::Later { after: None })));
-        assert!(!shared(Error::new(ErrorKind::Source, "no file").with_retry(Retry::AfterChange)));
-        assert!(!shared(Error::new(ErrorKind::Signing, "no key")));
     }
 }

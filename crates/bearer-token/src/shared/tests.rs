@@ -27,6 +27,7 @@ mod last_token;
 mod life;
 #[cfg(feature = "http-transport")]
 mod names;
+mod outages;
 mod rejections;
 mod rotation;
 mod secrets;
@@ -280,6 +281,11 @@ impl World {
 
     fn replica_with(&self, credential: &'static str) -> Replica {
         self.fleet().share(Client { server: self.server.clone(), credential }).unwrap().into()
+    }
+
+    /// A process with another way to the server.
+    fn replica_at(&self, server: &Server) -> Replica {
+        self.fleet().share(Client { server: server.clone(), credential: "the usual secret" }).unwrap().into()
     }
 
     fn cx(&self, reason: FetchReason) -> FetchContext {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! read ---- a usable token that is newer than what is wanted to be replaced --> adopt it
-//!  |   `--- a shared cool-down that concerns this credential -----------------> fail with its error
+//!  |   `--- a cool-down that concerns this credential and this replica --------> fail with its error
 //!  v
 //! lease --- a newer record: judge that one (at most 5 times)
 //!  |   `--- held, and this replica has a stale token for 250 ms at least ------> go on with it
@@ -134,6 +134,16 @@ impl Turn<'_> {
         self.cx.platform()
     }
 
+    /// The number of this replica in records. `None` without randomness, and then it saves no record either.
+    pub(super) fn replica(&self) -> Option<u64> {
+        let number = &self.shared.fleet.0.replica;
+        if number.get().is_none() {
+            let drawn = self.platform().random().map(u64::from_ne_bytes).ok()?;
+            return Some(*number.get_or_init(|| drawn));
+        }
+        number.get().copied()
+    }
+
     /// Goes through the steps of the module's picture, until there is a token or an error.
     ///
     /// # Errors
@@ -221,7 +231,7 @@ impl Turn<'_> {
     /// if the server has failed within minutes, because it may be slow.
     fn lease_time(&self, found: &Found, budget: Duration, patience: Duration) -> Duration {
         let whole = self.cx.remaining().saturating_add(SHARED_LEASE_MARGIN);
-        if found.record.failure.is_some() {
+        if found.record.failure.as_ref().is_some_and(|failure| failure.concerns(self.replica())) {
             return whole;
         }
         let half = budget / 2;
@@ -260,9 +270,10 @@ impl Turn<'_> {
             Some(failure)
                 if self.cx.reason() != FetchReason::Requested
                     && failure.wait().is_some_and(|wait| wait > passed)
-                    && !failure.is_of_another(self.credential.as_deref()) =>
+                    && !failure.is_of_another(self.credential.as_deref())
+                    && failure.concerns(self.replica()) =>
             {
-                Verdict::Fail(failure.error())
+                Verdict::Fail(failure.error(self.replica()))
             }
             _ => Verdict::Fetch,
         }

@@ -16,4 +16,7 @@ pub(crate) trait Timing: Send + Sync + fmt::Debug {
 
     /// The cool-down after this many failures in a row. `draw` is a share of `u32::MAX`.
     fn cool_down(&self, error: &Error, failures: u32, draw: u32) -> Duration;
+
+    /// The same beside a token that may be sent for as long as `left`. The cool-down ends with the token.
+    fn cool_down_beside(&self, error: &Error, failures: u32, draw: u32, left: Duration) -> Duration;
 }
