@@ -1,10 +1,11 @@
-//! What the files of the repository promise about each other: links of the documents, and the manifests of the
-//! published crates.
+//! What the files of the repository promise about each other: links of the documents, manifests of the published crates,
+//! and how much is documented.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::path::{Path, PathBuf};
 
+mod documentation;
 mod links;
 mod packages;
 
