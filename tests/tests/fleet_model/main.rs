@@ -29,6 +29,7 @@ const QUIET: World = World {
     skew: 0,
     revocations: 0,
     outages: 0,
+    without_a_connection: 0,
     allowed: 0,
     until: 13,
     only: None,

@@ -13,6 +13,8 @@ pub(crate) const TWICE: &str = "two saves under one fence, or an older one after
 pub(crate) const REFUSED: &str = "the save of a replica that has the lease was refused";
 pub(crate) const NEEDLESS: &str = "an exchange without a fault and without a need";
 pub(crate) const MORE: &str = "more exchanges than one for each lifetime and each fault";
+pub(crate) const UNREACHED: &str = "more attempts without a connection than one for each cool-down, and one";
+pub(crate) const ALONE: &str = "a replica failed because one other has no connection";
 pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
 pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease has ended by now";
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
@@ -67,6 +69,9 @@ impl Findings {
                 self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);
                 self.require(!is_too_long, TOO_LONG);
                 self.require(flight.own().is_none_or(|own| held.number >= own.held.number), BACK);
+            }
+            Ended::Failed if before.number == 0 && world.without_a_connection == 1 && world.outages == 0 => {
+                self.require(false, ALONE);
             }
             // It goes on with what it has.
             Ended::Failed | Ended::WaitedInVain if before.struck || flight.reason == Reason::Stale => {}

@@ -3,7 +3,9 @@
 //! It is a copy of the decisions of `bearer_token::shared`, by hand. `tie.rs` compares the two.
 
 use super::{
-    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, MARGIN, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick},
+    rules::{
+        COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, MARGIN, Of, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick,
+    },
     store::{Leased, Saved},
 };
 
@@ -52,6 +54,7 @@ pub(crate) enum Answer {
     Read(Option<Snapshot>),
     Leased(Leased),
     Exchanged(Option<Held>),
+    NoConnection,
     Saved(Saved),
     Released,
     Woken,
@@ -78,6 +81,7 @@ pub(crate) struct Flight {
     pub(crate) call: Call,
     pub(crate) reason: Reason,
     pub(crate) began: Tick,
+    number: u8,
     own: Option<Own>,
     /// The record as it was last read, with the times at which it ends.
     found: Option<Snapshot>,
@@ -102,6 +106,10 @@ pub(crate) struct Replica {
     pub(crate) own: Option<Own>,
     pub(crate) flight: Option<Flight>,
     pub(crate) paused: bool,
+    /// Its number in records, if it has no connection to the server. The others need none.
+    pub(crate) number: u8,
+    /// Without a connection, it does not try before then.
+    pub(crate) rests_until: Tick,
     /// How far its own clock is ahead.
     pub(crate) skew: Tick,
     /// Whether a fault hit the flight.
@@ -110,8 +118,8 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn begins(&mut self, now: Tick, reason: Reason) {
-        let (own, found, has_waited, fetched) = (self.own, None, false, None);
-        self.flight = Some(Flight { call: Call::Read, reason, began: now, own, found, has_waited, fetched });
+        let (own, number, found, has_waited, fetched) = (self.own, self.number, None, false, None);
+        self.flight = Some(Flight { call: Call::Read, reason, began: now, number, own, found, has_waited, fetched });
     }
 
     /// Takes an answer. Gives the end of the flight, if this is it.
@@ -155,6 +163,7 @@ impl Flight {
             (Call::Lease { .. }, Answer::Leased(Leased::Held(remaining))) => self.waits(rules, now, remaining),
             (Call::Sleep { .. }, Answer::Woken) => self.judge(rules, now),
             (Call::Exchange { lease, .. }, Answer::Exchanged(result)) => self.exchanged(rules, now, lease, result),
+            (Call::Exchange { lease, .. }, Answer::NoConnection) => self.has_no_connection(rules, now, lease),
             (Call::Save { .. }, Answer::Saved(Saved::Done { .. })) => Err(self.end(true)),
             (Call::Save { .. }, Answer::Down) => Err(self.end(true)),
             (Call::Save { .. }, Answer::Saved(Saved::Fenced))
@@ -233,8 +242,8 @@ impl Flight {
                 return Err(Ended::Served(Own { held, is_shared: true }));
             }
         }
-        let cool_until = self.found.map_or(0, |found| found.content.cool_down);
-        if cool_until > now {
+        let is_cooling = |found: Snapshot| found.content.has_failed_for(self.number) && found.content.cool_down > now;
+        if self.found.is_some_and(is_cooling) {
             return Err(Ended::Failed);
         }
         Ok(Call::Lease { seen: self.found.map_or(0, |found| found.version), ttl: self.lease_time(rules, now) })
@@ -244,7 +253,7 @@ impl Flight {
     fn lease_time(&self, rules: &Rules, now: Tick) -> Tick {
         let whole = self.until().saturating_sub(now) + MARGIN;
         let has_waited = self.has_waited && !rules.waiters_lease_short;
-        if has_waited || self.found.is_some_and(|found| found.content.has_failed) {
+        if has_waited || self.found.is_some_and(|found| found.content.has_failed_for(self.number)) {
             return whole;
         }
         if self.reason != Reason::Stale {
@@ -296,16 +305,34 @@ impl Flight {
         let left = |held: Held| Held { until: held.until - from, ..held };
         if result.is_some() {
             return Ok(Call::Save {
-                content: Content { token: result.map(left), cool_down: 0, has_failed: false },
+                content: Content { token: result.map(left), cool_down: 0, has_failed: false, of: Of::All },
                 lease,
             });
         }
+        self.failed(rules, now, lease, Of::All)
+    }
+
+    fn has_no_connection(&mut self, rules: &Rules, now: Tick, lease: Option<Grant>) -> Result<Call, Ended> {
+        let Some(lease) = lease.filter(|_| !self.ends_late(rules, now)) else { return Err(self.end(false)) };
+        let last = self.found.filter(|found| found.content.has_failed).map(|found| found.content.of);
+        let of = match last {
+            _ if !rules.one_without_a_connection_is_alone => Of::All,
+            Some(Of::Two) => Of::Two,
+            Some(Of::One(other)) if other != self.number && rules.two_without_a_connection_are_all => Of::Two,
+            _ => Of::One(self.number),
+        };
+        self.failed(rules, now, lease, of)
+    }
+
+    fn failed(&self, rules: &Rules, now: Tick, lease: Grant, of: Of) -> Result<Call, Ended> {
         if !rules.failures_are_shared {
             return Ok(Call::Release { fence: lease.fence, better: None });
         }
         let token = self.found.and_then(|found| found.content.token);
-        let token = token.filter(|held| rules.failures_keep_the_token && held.until > now).map(left);
-        Ok(Call::Save { content: Content { token, cool_down: COOL_DOWN, has_failed: true }, lease })
+        let from = if rules.life_counts_from_the_grant { lease.at } else { now };
+        let token = token.filter(|held| rules.failures_keep_the_token && held.until > now);
+        let token = token.map(|held| Held { until: held.until - from, ..held });
+        Ok(Call::Save { content: Content { token, cool_down: COOL_DOWN, has_failed: true, of }, lease })
     }
 
     fn end(&self, is_shared: bool) -> Ended {

@@ -44,6 +44,26 @@ pub(crate) struct Content {
     pub(crate) cool_down: Tick,
     /// Whether the last exchange failed. It is remembered for longer than the cool-down.
     pub(crate) has_failed: bool,
+    /// Which replicas that concerns.
+    pub(crate) of: Of,
+}
+
+impl Content {
+    /// Whether the last exchange failed, and this replica minds.
+    pub(crate) fn has_failed_for(self, number: u8) -> bool {
+        self.has_failed && [Of::All, Of::Two, Of::One(number)].contains(&self.of)
+    }
+}
+
+/// Which replicas the last failure concerns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Of {
+    /// All, because the server failed.
+    All,
+    /// The replica of this number, which had no connection.
+    One(u8),
+    /// All, because two had no connection. That is remembered for longer than the model lasts.
+    Two,
 }
 
 /// A record as it was read.
@@ -86,6 +106,10 @@ pub(crate) struct Rules {
     pub(crate) waiters_lease_short: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
+    /// A replica without a connection has no cool-down for the others.
+    pub(crate) one_without_a_connection_is_alone: bool,
+    /// Two of them have.
+    pub(crate) two_without_a_connection_are_all: bool,
     /// A failed exchange leaves the token in the record.
     pub(crate) failures_keep_the_token: bool,
     /// The life of a record that was read is what is left of it, and not what it was when it was saved.
@@ -115,6 +139,8 @@ pub(crate) const SOUND: Rules = Rules {
     late_flights_end: true,
     waiters_lease_short: true,
     failures_are_shared: true,
+    one_without_a_connection_is_alone: true,
+    two_without_a_connection_are_all: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,
     life_counts_from_the_grant: false,

@@ -35,6 +35,19 @@ fn a_failing_server_is_asked_once_per_cool_down() {
 }
 
 #[test]
+fn one_replica_without_a_connection_is_alone() {
+    let world = World { without_a_connection: 1, ..QUIET };
+    assert_eq!(most("one has no connection", world), 0);
+}
+
+#[test]
+fn replicas_without_a_connection_try_once_per_cool_down() {
+    for (name, without_a_connection) in [("two have no connection", 2), ("none has a connection", 3)] {
+        assert_eq!(most(name, World { without_a_connection, until: 7, ..QUIET }), 0, "{name}");
+    }
+}
+
+#[test]
 fn one_fault_of_a_replica_costs_one_exchange_more() {
     for (name, fault) in [
         ("a replica crashes", &[Fault::Crash]),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     replica::{Answer, Call, Reason, Replica},
-    rules::{Held, LEASE, LIFE, Rules, STALE, Tick},
+    rules::{COOL_DOWN, Held, LEASE, LIFE, Rules, STALE, Tick},
     store::{Leased, Store},
     world::World,
 };
@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) outages: u8,
     /// The exchanges that began.
     pub(crate) exchanges: u8,
+    /// The attempts that reached no server.
+    pub(crate) unreached: u8,
     /// The last fence that was granted, also if the store has forgotten it.
     minted: u8,
 }
@@ -42,7 +44,9 @@ impl State {
             now: 0,
             replicas: [0, 1, 2].map(|number| {
                 let skew = if number < ahead { world.skew } else { 0 };
-                Replica { skew, ..Replica::default() }
+                let has_no_connection = number < usize::from(world.without_a_connection);
+                let number = if has_no_connection { number as u8 + 1 } else { 0 };
+                Replica { skew, number, ..Replica::default() }
             }),
             store: Store::default(),
             up: true,
@@ -55,6 +59,7 @@ impl State {
             revocations: world.revocations,
             outages: world.outages,
             exchanges: 0,
+            unreached: 0,
             minted: 0,
         }
     }
@@ -119,7 +124,8 @@ impl State {
     pub(crate) fn is_due(&self, number: usize) -> bool {
         let is_fresh = self.issued.number > self.revoked && self.issued.until > self.now + STALE;
         let others = (0..3).any(|other| other != number && self.is_exchanging(other));
-        !is_fresh && !others && self.now >= self.cool_until
+        let rests_until = self.cool_until.max(self.replicas[number].rests_until);
+        !is_fresh && !others && self.now >= rests_until
     }
 
     /// The store does what a replica asks, or the server does.
@@ -128,6 +134,10 @@ impl State {
         let now = if rules.store_clock { self.now } else { self.now + replica.skew };
         match replica.flight.map(|flight| flight.call) {
             None | Some(Call::Sleep { .. }) => Answer::Woken,
+            Some(Call::Exchange { .. }) if replica.number > 0 => {
+                replica.rests_until = self.now + COOL_DOWN;
+                Answer::NoConnection
+            }
             Some(Call::Exchange { .. }) => Answer::Exchanged(Some(self.issue())),
             Some(_) if !self.up => {
                 replica.struck = true;

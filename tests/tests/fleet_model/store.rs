@@ -49,7 +49,7 @@ impl Store {
         let cool_down = left(content.cool_down);
         let has_failed = content.has_failed;
         let is_there = token.is_some() || has_failed;
-        is_there.then_some(Snapshot { content: Content { token, cool_down, has_failed }, version })
+        is_there.then_some(Snapshot { content: Content { token, cool_down, ..content }, version })
     }
 
     pub(crate) fn lease(&mut self, rules: &Rules, now: Tick, (seen, ttl): (u8, Tick), minted: u8) -> Leased {

@@ -22,7 +22,7 @@ use bearer_token_testing::ManualClock;
 
 use super::{
     replica::{Answer, Call, Ended, Reason, Replica},
-    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, PATIENCE, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
+    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, Of, PATIENCE, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -32,6 +32,10 @@ const TICK: Duration = Duration::from_secs(60);
 const REAL_MARGIN: Duration = Duration::from_secs(5);
 /// A real token is not sent in the last part of its life.
 const REAL_RESERVE: Duration = Duration::from_secs(10);
+
+/// The numbers of replicas in the records of the model. Real ones are random.
+const ITSELF: u8 = 1;
+const OTHER: u8 = 2;
 
 /// What the real source asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +58,7 @@ enum Reply {
     Done,
     Token(u8),
     Refused,
+    NoConnection,
 }
 
 /// Where calls lie until they are answered.
@@ -139,8 +144,12 @@ impl Real {
                         let token = AccessToken::new(number.to_string()).expires_in(TICK * LIFE.into());
                         Ok(token.issued(cx.platform().now()))
                     }
-                    _ => Err(Error::new(ErrorKind::Unavailable, "the server is down")
-                        .with_retry(Retry::Later { after: Some(TICK * COOL_DOWN.into()) })),
+                    reply => {
+                        let is_reached = !matches!(reply, Reply::NoConnection);
+                        let kind = if is_reached { ErrorKind::Unavailable } else { ErrorKind::Transport };
+                        let retry = Retry::Later { after: Some(TICK * COOL_DOWN.into()) };
+                        Err(Error::new(kind, "the server is down").with_retry(retry))
+                    }
                 }
             }
         };
@@ -234,7 +243,8 @@ fn seal(keys: &SealingKeys, content: Content, passed: Tick) -> (Vec<u8>, Duratio
         bearer_token::store::Snapshot::new(record, Version::new(held.number.into()), life)
     });
     // A replica that was rejected does not adopt the token that it never had.
-    Real::new(keys).play(Reason::Rejected, &[Reply::Read(found), granted(200), Reply::Refused]).0.unwrap()
+    let failure = if content.of == Of::All { Reply::Refused } else { Reply::NoConnection };
+    Real::new(keys).play(Reason::Rejected, &[Reply::Read(found), granted(200), failure]).0.unwrap()
 }
 
 /// The choices of a schedule, and the next schedule.
@@ -281,6 +291,8 @@ enum Kind {
     CoolDown,
     CoolDownAndNewer,
     CoolDownAndSame,
+    /// Another replica had no connection.
+    CoolDownOfAnother,
     Remembered,
     RememberedAndSame,
     Unreadable,
@@ -329,10 +341,10 @@ impl Pair<'_> {
                 let older = own.map(|held| Held { number: held.number - 1, until: held.until - 1 });
                 older.filter(|held| held.until > 0)
             }
-            Kind::None | Kind::CoolDown | Kind::Remembered | Kind::Unreadable => None,
+            Kind::None | Kind::CoolDown | Kind::CoolDownOfAnother | Kind::Remembered | Kind::Unreadable => None,
         };
         let cool_down = match kind {
-            Kind::CoolDown | Kind::CoolDownAndNewer | Kind::CoolDownAndSame => 1,
+            Kind::CoolDown | Kind::CoolDownAndNewer | Kind::CoolDownAndSame | Kind::CoolDownOfAnother => 1,
             _ => 0,
         };
         let has_failed = cool_down > 0 || [Kind::Remembered, Kind::RememberedAndSame].contains(&kind);
@@ -340,13 +352,14 @@ impl Pair<'_> {
             return (None, None);
         }
         let version = self.number();
-        let snapshot = Snapshot { content: Content { token, cool_down, has_failed }, version };
+        let of = if kind == Kind::CoolDownOfAnother { Of::One(OTHER) } else { Of::All };
+        let snapshot = Snapshot { content: Content { token, cool_down, has_failed, of }, version };
         (Some(snapshot), Some(self.mint.snapshot(snapshot)))
     }
 
     /// A flight of both.
     fn fly(&mut self, reason: Reason, choices: &mut Choices) {
-        const READ: [Kind; 10] = [
+        const READ: [Kind; 11] = [
             Kind::None,
             Kind::Newer,
             Kind::Same,
@@ -354,6 +367,7 @@ impl Pair<'_> {
             Kind::CoolDown,
             Kind::CoolDownAndNewer,
             Kind::CoolDownAndSame,
+            Kind::CoolDownOfAnother,
             Kind::Remembered,
             Kind::RememberedAndSame,
             Kind::Unreadable,
@@ -424,7 +438,8 @@ impl Pair<'_> {
                     let is_slow =
                         choices.choose(2) == 1 && until > self.now && self.now + 1 < self.model.flight.unwrap().until();
                     self.pass(is_slow.into());
-                    if choices.choose(2) == 0 {
+                    let outcome = choices.choose(3);
+                    if outcome == 0 {
                         self.tell(if is_slow { "token after a tick" } else { "token" });
                         let number = match lease {
                             // Generations are the fences of leases; in the model they are the numbers of tokens.
@@ -433,6 +448,9 @@ impl Pair<'_> {
                         };
                         let held = Held { number, until: self.now + LIFE };
                         (Answer::Exchanged(Some(held)), Reply::Token(number))
+                    } else if outcome == 2 {
+                        self.tell(if is_slow { "no connection after a tick" } else { "no connection" });
+                        (Answer::NoConnection, Reply::NoConnection)
                     } else {
                         self.tell(if is_slow { "refused after a tick" } else { "refused" });
                         (Answer::Exchanged(None), Reply::Refused)
@@ -521,7 +539,7 @@ impl Pair<'_> {
             (Call::Save { content, lease }, Asked::Save { record, life, fence, seen }) => {
                 let life_is_same =
                     content.has_failed || content.token.is_some_and(|held| TICK * held.until.into() == *life);
-                let expected = (content.token.map(|held| held.number), content.has_failed);
+                let expected = (content.token.map(|held| held.number), content.has_failed_for(OTHER));
                 life_is_same
                     && (!is_new || self.contents(record, *life) == expected)
                     && (u64::from(lease.fence), u64::from(lease.seen)) == (*fence, *seen)
@@ -533,7 +551,7 @@ impl Pair<'_> {
         assert!(is_same, "the model calls {call:?}, the real one {asked:?}: {:?}", self.told);
     }
 
-    /// The token and whether there is a cool-down, as a new replica finds them.
+    /// The token and whether there is a cool-down, as a new replica finds them. No record says that it is its own.
     fn contents(&self, record: &[u8], life: Duration) -> (Option<u8>, bool) {
         let found = bearer_token::store::Snapshot::new(record.to_vec(), Version::new(1), life);
         let look = |reason| Real::new(&self.mint.keys).play(reason, &[Reply::Read(Some(found.clone()))]).1;
@@ -547,7 +565,9 @@ impl Pair<'_> {
     fn compare_ends(&self, ended: Ended, next: &Next) {
         let is_same = match (ended, next) {
             (Ended::Served(own), Next::Ended(Ok(token))) => token.secret() == own.held.number.to_string(),
-            (Ended::Failed, Next::Ended(Err(error))) => error.kind() == ErrorKind::Unavailable,
+            (Ended::Failed, Next::Ended(Err(error))) => {
+                [ErrorKind::Unavailable, ErrorKind::Transport].contains(&error.kind())
+            }
             (Ended::WaitedInVain, Next::Ended(Err(error))) => error.kind() == ErrorKind::Timeout,
             _ => false,
         };
@@ -565,7 +585,7 @@ const BEFORE: [(&str, &[usize]); 5] = [
     ("adopted", &[1]),
     ("fetched and saved", &[0, 0, 0, 0, 0]),
     ("fetched, and the save failed", &[0, 0, 0, 0, 2]),
-    ("fetched without the store", &[10, 0, 0]),
+    ("fetched without the store", &[11, 0, 0]),
 ];
 
 #[test]
@@ -583,7 +603,7 @@ fn the_model_and_the_real_source_do_the_same() {
             }
             let mut choices = Choices::default();
             loop {
-                let (model, real) = (Replica::default(), Real::new(&mint.keys));
+                let (model, real) = (Replica { number: ITSELF, ..Replica::default() }, Real::new(&mint.keys));
                 let mut pair = Pair {
                     mint: &mut mint,
                     model,
@@ -608,5 +628,5 @@ fn the_model_and_the_real_source_do_the_same() {
     }
     println!("{schedules} schedules, answers and ends: {kinds:?}");
     assert!(schedules > 3_000, "{schedules}");
-    assert_eq!(kinds.len(), 38, "{kinds:?}");
+    assert_eq!(kinds.len(), 41, "{kinds:?}");
 }

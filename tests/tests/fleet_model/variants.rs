@@ -75,6 +75,18 @@ fn failures_that_are_not_shared_are_found_out() {
 }
 
 #[test]
+fn a_lonely_failure_for_all_is_found_out() {
+    let rules = Rules { one_without_a_connection_is_alone: false, ..SOUND };
+    breaks(World { rules, without_a_connection: 1, ..QUIET }, properties::ALONE);
+}
+
+#[test]
+fn failures_that_no_second_one_confirms_are_found_out() {
+    let rules = Rules { two_without_a_connection_are_all: false, ..SOUND };
+    breaks(World { rules, without_a_connection: 3, until: 7, ..QUIET }, properties::UNREACHED);
+}
+
+#[test]
 fn a_failure_that_replaces_the_token_is_found_out() {
     breaks(
         World { rules: Rules { failures_keep_the_token: false, ..SOUND }, outages: 1, ..QUIET },

@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) revocations: u8,
     /// How many exchanges the server may fail.
     pub(crate) outages: u8,
+    /// How many replicas have no connection to the server.
+    pub(crate) without_a_connection: u8,
     /// The most exchanges beyond one for each lifetime, revocation and failed exchange.
     pub(crate) allowed: u8,
     /// The end of time.
@@ -204,7 +206,8 @@ impl World {
                     next.issue();
                 }
                 next.strike(self, Some(replica));
-                next.replicas[replica] = Replica { skew: state.replicas[replica].skew, ..Replica::default() };
+                let before = &state.replicas[replica];
+                next.replicas[replica] = Replica { skew: before.skew, number: before.number, ..Replica::default() };
             }
             Step::Pause(number) => {
                 next.strike(self, Some(number));
@@ -270,6 +273,11 @@ impl World {
         findings.first(self.only, self.except).map_or(Ok(next), Err)
     }
 
+    /// The most attempts without a connection: one for each cool-down, and that of a second replica.
+    fn most_unreached(&self, now: Tick) -> u8 {
+        now / COOL_DOWN + self.without_a_connection.min(2)
+    }
+
     /// The provider ends a flight whose time is over, if it waits for anything.
     fn give_up(next: &mut State, number: usize, findings: &mut Findings) {
         let replica = &mut next.replicas[number];
@@ -288,7 +296,12 @@ impl World {
         let before = next.replicas[number];
         let ended = next.replicas[number].hears(&self.rules, next.now, answer);
         if next.is_exchanging(number) {
-            next.exchanges += 1;
+            if before.number > 0 {
+                next.unreached += 1;
+                findings.require(next.unreached <= self.most_unreached(next.now), properties::UNREACHED);
+            } else {
+                next.exchanges += 1;
+            }
             // After a fault, exchanges are counted instead.
             findings.require(next.faults < self.budget || next.is_due(number), properties::NEEDLESS);
         }
