@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::millis;
 use crate::error::{Error, ErrorKind, Retry};
 
 /// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process,
@@ -154,6 +153,11 @@ impl SharedFailure {
             None => error,
         }
     }
+}
+
+/// Whole milliseconds, rounded up. So no life of a positive length becomes zero.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::failure::SharedFailure;
+use super::failure::{SharedFailure, millis};
 use crate::{
     platform::Moment,
     source::Timing,
@@ -192,11 +192,6 @@ impl Drop for SharedToken {
         self.scope.zeroize();
         self.extras.values_mut().for_each(Zeroize::zeroize);
     }
-}
-
-/// Whole milliseconds, rounded up. So no life of a positive length becomes zero.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
