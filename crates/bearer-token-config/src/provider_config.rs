@@ -139,6 +139,9 @@ impl ProviderConfig {
 
     /// Replaces what was read so far by the environment variables whose names begin with `prefix`, field by field.
     ///
+    /// Every variable with the prefix must be a field, so a variable of `{ env = ".." }` needs a name that begins in
+    /// another way.
+    ///
     /// ```no_run
     /// use bearer_token_config::ProviderConfig;
     ///
