@@ -100,7 +100,7 @@ impl PostgresStore {
     /// Keeps the records in the database of the application's own clients: `get` is called for each statement.
     ///
     /// It returns one client that all share, or one from a pool. The application connects, and drives the connections.
-    /// A statement that takes longer than its call (95 ms; 2 s for a refresh token) goes on in its client.
+    /// If a call times out (after 95 ms; 2 s for a refresh token), its statement goes on running in the client.
     ///
     /// ```
     /// # async fn example(client: tokio_postgres::Client) {

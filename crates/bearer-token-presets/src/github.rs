@@ -56,7 +56,7 @@ impl App {
         or_problems(self.builder())
     }
 
-    /// The tokens of an installation. Its id is the last part of the URL of its settings page.
+    /// Requests tokens of an installation. `id` is the last part of the URL of the installation's settings page.
     pub fn installation(self, id: u64) -> Preset<Installation> {
         Preset::new(Installation { app: self, id, repositories: Vec::new(), permissions: Vec::new() })
     }

@@ -6,7 +6,7 @@ use bearer_token::{Problem, TokenProvider, TokenProviderBuilder, oauth::TokenEnd
 
 use crate::check::problems;
 
-/// A preset of the kind `K`, and how its token requests are sent.
+/// A preset of kind `K`, with the settings of its token requests.
 ///
 /// Functions such as [`vault::jwt`](crate::vault::jwt) return it. Each kind has settings of its own, and `provider`,
 /// which returns the builder of its [`TokenProvider`].

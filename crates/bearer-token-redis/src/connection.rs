@@ -86,13 +86,13 @@ impl Connection {
 
     /// Connects as this client is configured: with a private CA, for example, or a certificate of its own.
     ///
-    /// Its TCP settings should have keepalive; those for a URL probe an idle connection after 15 s.
+    /// Turn on TCP keepalive in its settings. Connections from a URL have it, and probe after 15 s without traffic.
     pub fn to_client(client: Client) -> Self {
         let db = client.get_connection_info().redis_settings().db();
         Connection::new(Target::Server(client), db)
     }
 
-    /// Connects to the master with this name, as these sentinels know it.
+    /// Connects to the master that these sentinels know by `name`.
     ///
     /// The sentinels are URLs as for [`to_server`](Self::to_server), with the credentials of the sentinels. `node` has
     /// the credentials of the servers, their database and TLS.

@@ -100,7 +100,7 @@ pub trait Subject: Send + Sync + 'static {
     /// The type of the store.
     type Store: SharedStore;
 
-    /// The store.
+    /// The store under test, which all callers share.
     fn store(&self) -> &Self::Store;
 
     /// The clock of the callers.

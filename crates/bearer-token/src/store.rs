@@ -145,8 +145,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded
-    /// with an error, or was not reached. The error of a gateway (502, 504) is not the server's.
+    /// Records that the token of the last [`prepare`](Self::prepare) was not used up: the server refused it, or was not
+    /// reached. It is not called after the error of a gateway (502, 504), because the server may have used the token.
     ///
     /// It is called before the lease is dropped. By default it does nothing.
     fn not_used_up(&self) {}

@@ -28,7 +28,6 @@ const PRINTS: &[&str] = &[
     "bearer-token-cli/src/arguments.rs",
     "bearer-token-cli/src/check.rs",
     "bearer-token-cli/src/failure.rs",
-    "bearer-token-cli/src/help.rs",
     // Events and descriptions of metrics: in the chapter on observability.
     "bearer-token/src/observe/",
     // A status, shown by its `Display`.
@@ -165,6 +164,29 @@ const PARTS: &[&str] = &[
     // A fault of this crate.
     "polled after completion",
 ];
+
+#[test]
+fn a_paragraph_follows_each_list_of_messages() {
+    let (_, lists) = CHAPTER.split_once("\n## Messages\n").unwrap();
+    let blocks: Vec<_> = lists.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).collect();
+    let mut number = 0;
+    for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.starts_with("- ")) {
+        let next = blocks.get(at + 1).copied().unwrap_or_default();
+        let is_paragraph = !next.is_empty() && !next.starts_with('#') && !next.starts_with("- ");
+        assert!(is_paragraph, "no paragraph says what to do about {block}");
+        number += 1;
+    }
+    assert!(number > 50, "{number}");
+}
+
+#[test]
+fn every_source_that_is_left_out_exists() {
+    for path in PRINTS {
+        let path = path.trim_end_matches('/');
+        let exists = ["", ".rs"].iter().any(|ending| crates().join(format!("{path}{ending}")).exists());
+        assert!(exists, "{path}");
+    }
+}
 
 #[test]
 fn every_kind_has_a_paragraph() {

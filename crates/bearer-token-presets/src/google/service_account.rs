@@ -53,7 +53,7 @@ pub struct ServiceAccount {
 }
 
 impl ServiceAccount {
-    /// An access token for these scopes, separated by spaces.
+    /// Requests access tokens for these scopes, separated by spaces.
     pub fn access_token(&self, scope: impl Into<String>) -> Preset<AccessToken> {
         Preset::new(AccessToken { account: self.clone(), scope: scope.into(), user: None })
     }
@@ -63,8 +63,8 @@ impl ServiceAccount {
         Preset::new(IdToken { account: self.clone(), audience: audience.into() })
     }
 
-    /// A JWT that is signed here and is the token itself (AIP-4111), for one API: its host with a slash, such as
-    /// `https://pubsub.googleapis.com/`.
+    /// Builds a provider that signs a JWT and uses it as the token (AIP-4111). `audience` is the API's host with a slash,
+    /// such as `https://pubsub.googleapis.com/`.
     pub fn self_signed(&self, audience: impl Into<String>) -> TokenProviderBuilder {
         let audience = given("audience", &audience.into(), "the API's host, such as `https://pubsub.googleapis.com/`");
         or_problems(both(audience, self.template()).and_then(|(audience, (template, email))| {

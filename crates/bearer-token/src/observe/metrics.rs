@@ -87,7 +87,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// A sink for the recorder that is installed. It also describes the metrics to that recorder.
+    /// Creates a sink for the installed recorder, and describes each metric to it. Install the recorder first.
     pub fn new() -> Self {
         describe();
         Metrics { counts_reads: false, limit: 100, providers: Names::new(), servers: Names::new() }

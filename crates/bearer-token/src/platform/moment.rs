@@ -53,7 +53,7 @@ impl Moment {
         UNIX_EPOCH + self.since_epoch()
     }
 
-    /// The time of day as a JWT writes it: time since 1970 (RFC 7519 section 2, `NumericDate`).
+    /// The time since 1970 by the wall clock, as a `NumericDate` of a JWT counts it (RFC 7519 section 2).
     pub fn since_epoch(self) -> Duration {
         Duration::from_nanos(self.wall)
     }

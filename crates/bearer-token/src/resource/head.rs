@@ -102,7 +102,7 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The headers.
+    /// All headers of the request, before the token is inserted.
     pub fn headers(self) -> &'a HeaderMap {
         self.headers
     }
@@ -112,7 +112,7 @@ impl<'a> RequestHead<'a> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The extensions.
+    /// All that other layers left beside the request.
     pub fn extensions(self) -> &'a Extensions {
         self.extensions
     }

@@ -49,8 +49,8 @@ impl MemoryStore {
 
     /// Replaces the stored token unconditionally.
     ///
-    /// A provider in a cool-down notices it within a second. `None` empties the store: only a token that
-    /// [`RefreshToken::initial`](crate::oauth::RefreshToken::initial) has set is left.
+    /// A provider in a cool-down notices it within a second. `None` empties the store. Then the next fetch uses
+    /// [`RefreshToken::initial`](crate::oauth::RefreshToken::initial), if that is set.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }

@@ -89,7 +89,7 @@ pub trait ClientRequest {
     /// Where the request goes.
     fn destination(&self) -> Destination<'_>;
 
-    /// The headers.
+    /// What the caller set: an own credential is looked for among them.
     fn headers(&self) -> &HeaderMap;
 
     /// The headers, to insert the bearer.
