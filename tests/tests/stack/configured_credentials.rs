@@ -119,12 +119,12 @@ async fn a_new_key_of_the_client_is_used_when_the_server_knows_it() {
     server.register(Client::private_key_jwt("orders", old.verifying_key()));
     let fields =
         "[token_endpoint.client]\nid = \"orders\"\njwt = { algorithm = \"ES256\", key = { file = \"credential\" } }";
-    let world = World::new(server, &old.private_pem(), fields);
+    let world = World::new(server, old.private_pem(), fields);
     let register = |server: &AuthorizationServer, is_new| {
         let key = if is_new { &new } else { &old };
         server.register(Client::private_key_jwt("orders", key.verifying_key()));
     };
-    world.goes_on_with_the_old_one(&new.private_pem(), register).await;
+    world.goes_on_with_the_old_one(new.private_pem(), register).await;
 }
 
 #[tokio::test]
@@ -137,10 +137,10 @@ async fn a_new_key_of_the_grant_is_used_when_the_server_knows_it() {
          \"credential\" }} }}",
         server.token_url()
     );
-    let world = World::new(server, &old.private_pem(), &fields);
+    let world = World::new(server, old.private_pem(), &fields);
     let register = |server: &AuthorizationServer, is_new| {
         let key = if is_new { &new } else { &old };
         server.trust(Issuer::new("me", key.verifying_key()).subject("me"));
     };
-    world.goes_on_with_the_old_one(&new.private_pem(), register).await;
+    world.goes_on_with_the_old_one(new.private_pem(), register).await;
 }
