@@ -26,7 +26,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
 /// One connection for all clones, made at the first command and again after it broke. Needs a tokio runtime.
 ///
 /// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes
-/// has a connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns
+/// has a connection for each of them, up to 64. With Sentinel, the master is asked for again when the server turns
 /// out to be a replica, and the command is repeated there. A connection that was idle for 30 s is asked first whether
 /// it still works ([`Connections`]), and has TCP keepalive.
 #[derive(Clone)]

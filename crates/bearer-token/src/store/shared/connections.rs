@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     runtime::{Handle, Id},
     sync::watch,
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 /// After this time without a response, a connection is asked whether it still works. It is shorter than the idle
@@ -20,8 +20,11 @@ use tokio::{
 const IDLE: Duration = Duration::from_secs(30);
 /// A connection that does not answer within this time gets a rival. A call has 95 ms for that and for its own work.
 const PATIENCE: Duration = Duration::from_millis(25);
-/// The most runtimes that have a connection each. The first one loses it.
-const MOST_RUNTIMES: usize = 4;
+/// A connection whose rival has failed is given up after this time, which is part of the 95 ms of a call.
+const LAST_CHANCE: Duration = Duration::from_millis(80);
+/// The most runtimes that have a connection each. The one whose connection is the oldest loses it. Some servers
+/// have a runtime for each processor, and a runtime that has ended keeps its place until others need it.
+const MOST_RUNTIMES: usize = 64;
 
 /// Opens connections to an engine, for [`Connections`].
 pub trait Connector: Send + Sync + 'static {
@@ -37,11 +40,12 @@ pub trait Connector: Send + Sync + 'static {
     fn answers(&self, connection: &Self::Connection) -> impl Future<Output = bool> + Send;
 }
 
-/// The connections of a store: one for each tokio runtime of the process, for four of them at most.
+/// The connections of a store: one for each tokio runtime of the process, for 64 of them at most.
 ///
 /// A connection is made at the first call, and again after it broke. An attempt that takes longer than a call goes on
 /// for the next one. A connection that was idle for 30 s is asked first whether it still works: a load balancer may
 /// have dropped it silently. If it says nothing for 25 ms, another one is made, and the first of them to work is used.
+/// If none can be made, the old one has 80 ms in all.
 ///
 /// A store that implements [`SharedStore`](super::SharedStore) can use it; those for Redis and PostgreSQL do:
 ///
@@ -86,6 +90,7 @@ pub struct Connections<K: Connector> {
 
 struct State<K: Connector> {
     /// A socket is driven by the runtime that made it. Another one may go on while that one is not driven.
+    /// The oldest connection is the first.
     runtimes: Vec<OfRuntime<K>>,
     /// The number of the last attempt.
     last: u64,
@@ -155,7 +160,7 @@ impl<K: Connector> Connections<K> {
                 Some(Ok(connection)) if of.answered.elapsed() >= IDLE => idle = Some(connection),
                 _ => return (of.number, of.outcome.clone()),
             }
-            state.runtimes.swap_remove(index);
+            state.runtimes.remove(index);
         }
         let (result, outcome) = watch::channel(None);
         let connector = Arc::clone(&self.connector);
@@ -188,9 +193,10 @@ impl<K: Connector> Connections<K> {
 }
 
 /// Asks a connection that was idle, and makes another one if it is silent. The first one that works is returned.
+#[allow(clippy::disallowed_methods, reason = "the connections are tokio's as well")]
 async fn revive<K: Connector>(connector: &K, idle: K::Connection) -> Made<K> {
+    let last_chance = Instant::now() + LAST_CHANCE;
     let mut asked = pin!(connector.answers(&idle));
-    #[allow(clippy::disallowed_methods, reason = "the connections are tokio's as well")]
     let first = tokio::time::timeout(PATIENCE, asked.as_mut()).await;
     let mut is_silent = match first {
         Ok(true) => return Ok(idle.clone()),
@@ -198,7 +204,7 @@ async fn revive<K: Connector>(connector: &K, idle: K::Connection) -> Made<K> {
         Err(_) => true,
     };
     let mut rival = pin!(connector.connect());
-    poll_fn(|cx| {
+    let made = poll_fn(|cx| {
         if is_silent && let Poll::Ready(answers) = asked.as_mut().poll(cx) {
             is_silent = false;
             if answers {
@@ -207,7 +213,11 @@ async fn revive<K: Connector>(connector: &K, idle: K::Connection) -> Made<K> {
         }
         rival.as_mut().poll(cx)
     })
-    .await
+    .await;
+    match made {
+        Err(_) if is_silent && matches!(timeout_at(last_chance, asked).await, Ok(true)) => Ok(idle.clone()),
+        made => made,
+    }
 }
 
 /// A connection while a call uses it. Unless the call says that it [was answered](Self::answered), the connection is

@@ -152,11 +152,36 @@ mod idle {
     }
 
     #[tokio::test(start_paused = true)]
+    #[allow(clippy::disallowed_methods, reason = "paused time")]
     async fn a_silent_connection_to_an_engine_that_is_down_fails() {
         let (engine, connections) = world_with_an_idle_connection().await;
         engine.answers_in.store(u64::from(u32::MAX), Relaxed);
         engine.is_down.store(1, Relaxed);
+        let asked = Instant::now();
         assert!(matches!(call(&connections).await, Err(NotConnected::Failed("refused"))));
+        assert_eq!(asked.elapsed(), LAST_CHANCE);
+        engine.is_down.store(0, Relaxed);
+        assert_eq!(call(&connections).await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_connection_is_kept_after_its_rival_was_refused() {
+        for answers_in in [30, 40, 79] {
+            let (engine, connections) = world_with_an_idle_connection().await;
+            engine.answers_in.store(answers_in, Relaxed);
+            engine.is_down.store(1, Relaxed);
+            assert_eq!(timed(&connections).await, (1, u128::from(answers_in)));
+            assert_eq!(timed(&connections).await, (1, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rival_that_fails_late_takes_nothing_from_the_old_one() {
+        let (engine, connections) = world_with_an_idle_connection().await;
+        engine.connects_in.store(200, Relaxed);
+        engine.is_down.store(1, Relaxed);
+        engine.answers_in.store(150, Relaxed);
+        assert_eq!(timed(&connections).await, (1, 150));
     }
 }
 
@@ -182,13 +207,36 @@ mod several_runtimes {
     }
 
     #[test]
-    fn no_more_than_four_have_one() {
+    fn no_more_than_the_limit_have_one() {
         let (engine, connections) = world();
         for _ in 0..MOST_RUNTIMES + 2 {
             runtime().block_on(call(&connections)).unwrap();
         }
         assert_eq!(connections.lock().runtimes.len(), MOST_RUNTIMES);
-        assert_eq!(engine.made.load(Relaxed), 6);
+        assert_eq!(engine.made.load(Relaxed) as usize, MOST_RUNTIMES + 2);
+    }
+
+    #[test]
+    fn at_the_limit_the_oldest_connection_goes() {
+        let (engine, connections) = world();
+        let all: Vec<_> = (0..MOST_RUNTIMES)
+            .map(|_| Builder::new_current_thread().enable_all().start_paused(true).build().unwrap())
+            .collect();
+        for (runtime, made) in all.iter().zip(1..) {
+            assert_eq!(runtime.block_on(call(&connections)).unwrap(), made);
+        }
+        // The first one is made anew, so the second is the oldest, and the others are kept.
+        all[0].block_on(async {
+            advance(IDLE).await;
+            call(&connections).await.unwrap();
+        });
+        runtime().block_on(call(&connections)).unwrap();
+        let made = engine.made.load(Relaxed);
+        for runtime in all[2..].iter().chain(&all[..1]) {
+            assert!(runtime.block_on(call(&connections)).unwrap() < made);
+        }
+        assert_eq!(engine.made.load(Relaxed), made);
+        assert_eq!(all[1].block_on(call(&connections)).unwrap(), made + 1);
     }
 
     #[test]
