@@ -250,6 +250,16 @@ impl State {
         }
         (self.content, self.is_new) = (content.or_else(|| self.content.take()), true);
     }
+
+    /// Notes why the previous credential is in use. Returns whether it still is: meanwhile another fetch may have got a
+    /// token with this one, or another one may have arrived.
+    fn note_refusal(&mut self, refused: &Arc<dyn DynTokenSource>, error: &Error) -> bool {
+        let is_in_use = self.previous.is_some() && Arc::ptr_eq(&self.latest, refused);
+        if is_in_use {
+            self.refused = Some(error.clone());
+        }
+        is_in_use
+    }
 }
 
 impl TokenSource for HotSwap {
@@ -278,8 +288,9 @@ impl TokenSource for HotSwap {
         };
         // If both fail, the latest one's error says what to do.
         let Ok(token) = previous.clone().fetch(cx.clone()).await else { return Err(error) };
-        lock(&self.0.state).refused = Some(error.clone());
-        observe::tell(EventKind::CredentialKept { error: &error });
+        if lock(&self.0.state).note_refusal(&latest, &error) {
+            observe::tell(EventKind::CredentialKept { error: &error });
+        }
         // Other replicas take the tokens of this source for those of its latest account.
         Ok(if is_same_account(&latest, &previous, &cx).await { token } else { token.not_shared() })
     }
@@ -448,6 +459,35 @@ mod tests {
         assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
         server.knows(&["new"]);
         assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    }
+
+    /// Two providers share it. The first was refused, and waits for the previous credential.
+    #[tokio::test]
+    async fn a_refusal_that_is_overtaken_by_a_token_is_past() {
+        for next in [None, Some("newer")] {
+            let server = Server::default();
+            server.knows(&["old"]);
+            let (old, go) = (Arc::new(server.source("old")), Arc::new(tokio::sync::Notify::new()));
+            let wait = Arc::clone(&go);
+            let swap = HotSwap::new(move |cx: FetchContext| {
+                let (old, wait) = (Arc::clone(&old), Arc::clone(&wait));
+                async move {
+                    wait.notified().await;
+                    TokenSource::fetch(&*old, cx).await
+                }
+            });
+            swap.replace(server.source("new"));
+            let mut slow = std::pin::pin!(fetch(&swap));
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(slow.as_mut().poll(cx).is_pending())).await);
+            server.knows(&["old", "new"]);
+            assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+            if let Some(next) = next {
+                swap.replace(server.source(next));
+            }
+            go.notify_one();
+            assert_eq!(slow.await.unwrap(), "token-by-old");
+            assert!(!is_previous(&swap), "{next:?}");
+        }
     }
 
     #[tokio::test]

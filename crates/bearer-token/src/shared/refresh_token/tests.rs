@@ -299,6 +299,12 @@ async fn a_store_whose_reads_lag_is_no_busy_loop() {
     assert!(error.is_transient() && error.to_string().contains("reads do not show"), "{error}");
     let waited = platform.now().monotonic() - begun;
     assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
+    // The end of a use asks it as seldom.
+    let (begun, sealing) = (platform.now().monotonic(), lagging.inner.sealing(&platform).await.unwrap());
+    let error = lagging.remove(&platform, &sealing, 1).await.unwrap_err();
+    assert!(error.to_string().contains("reads do not show"), "{error}");
+    let waited = platform.now().monotonic() - begun;
+    assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
     good.lease(&platform).await.unwrap();
 }
 

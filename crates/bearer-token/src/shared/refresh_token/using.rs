@@ -150,8 +150,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     }
 
     /// Removes this mark under a new lease. So a save of the mark that is still on its way is refused when it arrives.
-    async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: u64) -> Result<(), Error> {
+    pub(super) async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: u64) -> Result<(), Error> {
         let inner = &self.inner;
+        let (mut step, mut newer) = (SHARED_POLL.0, 0);
         loop {
             let found = inner.read(platform, sealing).await?;
             if found.content.mark.is_some_and(|other| other != mark) {
@@ -161,7 +162,18 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
             let fence = match inner.ask(platform, call).await? {
                 Leased::Granted(fence) => fence,
-                Leased::Newer(_) => continue,
+                // As in `acquire`.
+                Leased::Newer(_) if newer == 0 => {
+                    newer += 1;
+                    continue;
+                }
+                Leased::Newer(_) if newer == MOST_NEWER => return Err(lagging()),
+                Leased::Newer(_) => {
+                    newer += 1;
+                    platform.sleep_until(platform.now().after(step).monotonic()).await;
+                    step = (step * 2).min(SHARED_POLL.1);
+                    continue;
+                }
                 Leased::Held(remaining) => {
                     let wait = remaining.saturating_add(Duration::from_millis(1)).min(SHARED_POLL.1);
                     platform.sleep_until(platform.now().after(wait).monotonic()).await;
