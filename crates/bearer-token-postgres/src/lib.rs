@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`PostgresStore`] is a [`SharedStore`](bearer_token::store::SharedStore) that loses nothing which it has
-//! acknowledged.
+//! acknowledged, with `synchronous_standby_names` if a standby may be promoted.
 //!
 //! The feature `tls` adds URLs with `?sslmode=require`: rustls with the cryptography that the process has installed,
 //! and the system's CAs. [`PostgresStore::new`] accepts any other TLS library.

@@ -27,9 +27,10 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
 /// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
 ///
-/// - `synchronous_commit = off` is noticed, and then the store counts as down.
-/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits
-///   wait for the standby.
+/// - `synchronous_commit = off` may lose commits in a crash, and `local` those that a standby does not have yet. Both are
+///   noticed, and then the store counts as down.
+/// - A standby that is promoted has only what was replicated to it. If one may be, set `synchronous_standby_names`, so
+///   that commits wait for it. That is not noticed, because the database can't know who is promoted.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.
@@ -302,17 +303,22 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// The first row, if the database acknowledges no commit before it is durable: a user may be set so. Every result says
-/// that in its first column, because a pooler may use a connection with other settings each time.
+/// The first row, if the database acknowledges no commit before it is durable, here and on a synchronous standby: a user
+/// may be set so. Every result says that in its first column, because a pooler may use a connection with other settings
+/// each time.
 fn durable(rows: &[Row]) -> Result<Option<&Row>, Down> {
     let Some(row) = rows.first() else { return Ok(None) };
-    if column::<&str>(row, 0)? == "off" {
-        return Err(Down::new(
+    match column::<&str>(row, 0)? {
+        "off" => Err(Down::new(
             "PostgreSQL acknowledges commits before they are durable, so a crash may lose tokens: set `synchronous_commit` \
              to `on` for this user or database",
-        ));
+        )),
+        "local" => Err(Down::new(
+            "PostgreSQL acknowledges commits before a synchronous standby has them, so a failover may lose tokens: set \
+             `synchronous_commit` to `on` for this user or database",
+        )),
+        _ => Ok(Some(row)),
     }
-    Ok(Some(row))
 }
 
 fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Down> {

@@ -147,16 +147,18 @@ mod postgresql {
         store.create_table().await.unwrap();
         let fence = granted(&store, &key(78), Version::ABSENT).await;
         // Another part of the application may change it at any time.
-        client.batch_execute("SET synchronous_commit = off").await.unwrap();
         let life = Duration::from_secs(60);
-        let errors = [
-            store.read(&key(78)).await.err(),
-            store.read(&key(79)).await.err(),
-            store.lease(&key(79), Version::ABSENT, life).await.err(),
-            store.save(&key(78), b"record", life, fence, Version::ABSENT).await.err(),
-        ];
-        for error in errors {
-            assert!(error.unwrap().to_string().contains("synchronous_commit"));
+        for (setting, key_of_none) in [("off", key(79)), ("local", key(80))] {
+            client.batch_execute(&format!("SET synchronous_commit = {setting}")).await.unwrap();
+            let errors = [
+                store.read(&key(78)).await.err(),
+                store.read(&key_of_none).await.err(),
+                store.lease(&key_of_none, Version::ABSENT, life).await.err(),
+                store.save(&key(78), b"record", life, fence, Version::ABSENT).await.err(),
+            ];
+            for error in errors {
+                assert!(error.unwrap().to_string().contains("synchronous_commit"), "{setting}");
+            }
         }
     }
 }

@@ -95,13 +95,15 @@ async fn commits_that_are_not_durable_count_as_down() {
     let Held(_, server) = held().await;
     server.query("CREATE ROLE hasty LOGIN");
     server.query("GRANT ALL ON bearer_token TO hasty");
-    server.query("ALTER ROLE hasty SET synchronous_commit = off");
     let error = async || {
         let url = format!("postgres://hasty@127.0.0.1:{}/postgres", server.port());
         PostgresStore::from_url(url).unwrap().read(&key(1)).await.unwrap_err().to_string()
     };
-    let hasty = error().await;
-    assert!(hasty.contains("synchronous_commit"), "{hasty}");
+    for (setting, lost_by) in [("off", "a crash may"), ("local", "a failover may")] {
+        server.query(&format!("ALTER ROLE hasty SET synchronous_commit = {setting}"));
+        let hasty = error().await;
+        assert!(hasty.contains("synchronous_commit") && hasty.contains(lost_by), "{setting}: {hasty}");
+    }
     // A role that may not read the table is told so.
     server.query("ALTER ROLE hasty SET synchronous_commit = on");
     server.query("REVOKE ALL ON bearer_token FROM hasty");
