@@ -238,6 +238,7 @@ async fn lists_of_parameters_and_headers_may_be_options() {
 
 // shows: 6749/3.2e
 #[test]
+#[cfg(feature = "jwt")]
 fn l20_no_parameter_of_the_grant_is_sent_twice() {
     let looked_up = || Value::token_of(TokenProvider::builder(StaticToken::new("t")).build().unwrap());
     let exchange = || TokenExchange::new(looked_up(), TokenType::JWT);
