@@ -145,10 +145,15 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Records that the token of the last [`prepare`](Self::prepare) was not used up: the server refused it, or was not
-    /// reached. It is not called after the error of a gateway (502, 504), because the server may have used the token.
+    /// Records that the token of the last [`prepare`](Self::prepare) that succeeded was not used up: it was not sent, the
+    /// server refused it, or was not reached. It is not called after the error of a gateway (502, 504), because the
+    /// server may have used the token.
     ///
-    /// It is called before the lease is dropped. By default it does nothing.
+    /// It has to be quick and must not block: a fetch that ends before its request calls it from a drop, on any thread. A
+    /// panic ends with the call. Usually it is called before the lease is dropped, but a fetch that is overdue may have
+    /// lost its lease. A `prepare` that failed, or whose future was dropped, gets no call.
+    ///
+    /// By default it does nothing.
     fn not_used_up(&self) {}
 
     /// Waits until no other process uses the refresh token, and keeps others out until the lease is dropped.

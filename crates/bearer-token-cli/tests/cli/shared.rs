@@ -30,20 +30,33 @@ async fn token(config: &Config, ca: &Path) -> Ended {
     ended(command).await
 }
 
-/// Two processes that trust the CA share a token, and one that does not trust it fetches one for itself.
+/// Processes that trust the CA share a token, and those that do not trust it fetch one each.
+///
+/// A new process has 95 ms for its TLS connection to the store. Without optimization, on a machine that is busy, that
+/// does not suffice each time: then it fetches for itself.
 async fn shares_by_tls(store: &str, files: &Files) {
+    const TRIES: usize = 30;
     let server = AuthorizationServer::start().unwrap();
     let config = config(&server, store);
-    let first = token(&config, &files.ca).await;
-    first.assert_status(0);
-    for _ in 0..3 {
-        assert_eq!(token(&config, &files.ca).await.out, first.out);
+    let mut tokens = Vec::new();
+    for number in 1.. {
+        let ended = token(&config, &files.ca).await;
+        ended.assert_status(0);
+        if tokens.contains(&ended.out) {
+            break;
+        }
+        assert!(number < TRIES, "{TRIES} processes have {TRIES} tokens");
+        tokens.push(ended.out);
     }
-    assert_eq!(server.count().token_requests, 1);
     let other = tempfile::tempdir().unwrap();
-    let alone = token(&config, &Files::make(other.path()).ca).await;
-    alone.assert_status(0);
-    assert_ne!(alone.out, first.out);
+    let strange = Files::make(other.path()).ca;
+    for _ in 0..4 {
+        let alone = token(&config, &strange).await;
+        alone.assert_status(0);
+        assert!(!tokens.contains(&alone.out), "the token is from a store that this process must not trust");
+        tokens.push(alone.out);
+    }
+    assert_eq!(server.count().token_requests, tokens.len() as u64);
 }
 
 #[tokio::test]

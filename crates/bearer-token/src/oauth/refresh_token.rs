@@ -35,13 +35,15 @@ use crate::{
 
 mod rotation;
 mod select;
+mod turns;
 mod verdict;
 
 pub(super) use self::rotation::Session;
 
 use self::{
-    rotation::{RotationState, Turn},
+    rotation::RotationState,
     select::{Candidates, select, successor},
+    turns::Turn,
     verdict::Verdict,
 };
 
@@ -251,8 +253,7 @@ impl Grant for RefreshToken {
             return Err(self.rotation.gone(seen.is_some() || self.initial.is_some()));
         };
         let token = token.clone();
-        let turn =
-            if self.reusable { Turn::unmarked() } else { RotationState::prepare(&self.rotation, platform).await? };
+        let turn = if self.reusable { Turn::unmarked() } else { self.rotation.prepare(platform).await? };
         let mut parameters = Parameters::new("refresh_token").with_credential("refresh_token", token.expose());
         parameters.extensions_mut().insert(Arc::new(Session { turn, lease, seen, token }));
         Ok(parameters)

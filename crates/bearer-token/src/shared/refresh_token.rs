@@ -200,8 +200,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
         let sealing = self.inner.sealing(platform).await?;
         let (fence, _) = self.acquire(platform, &sealing, true).await?;
-        let mut turn = lock(&self.turn);
-        (turn.fence, turn.mark) = (Some(fence), None);
+        lock(&self.turn).fence = Some(fence);
         Ok(Lease::holding(Holder { store: self.handle(), platform: platform.clone() }))
     }
 

@@ -7,17 +7,14 @@
 //! with its time, because a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's,
 //! among processes, if it has one.
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{borrow::Cow, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::verdict::Verdict;
+use super::{
+    turns::{Turn, Turns},
+    verdict::Verdict,
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind, Scope, StoreOperation, StoreOutcome, store_call},
@@ -42,11 +39,10 @@ type GrantLease = Permit<Option<Lease>>;
 
 /// What the clones of a grant share.
 pub(super) struct RotationState {
-    store: Box<dyn DynRefreshTokenStore>,
+    store: Arc<dyn DynRefreshTokenStore>,
     leases: Arc<Permits<Option<Lease>>>,
     memory: Mutex<Memory>,
-    /// The number of the last turn.
-    turns: Mutex<u64>,
+    turns: Arc<Turns>,
 }
 
 /// What the clones of a grant remember between fetches. Locked for moments only, and never while the store is called.
@@ -92,7 +88,7 @@ pub(in crate::oauth) struct Session {
 impl Session {
     /// The request is about to be sent. From here on the token may be used up.
     pub(in crate::oauth) fn sends(&self) {
-        self.turn.sent.store(true, Ordering::Relaxed);
+        self.turn.sends();
     }
 
     /// The server has certainly not accepted the token.
@@ -101,43 +97,11 @@ impl Session {
     }
 }
 
-/// A use of a token that the store was [prepared](RefreshTokenStore::prepare) for. A use that ends before its request was
-/// sent has used nothing up: the client may lack its key, or its caller may be gone.
-pub(super) struct Turn {
-    rotation: Option<Arc<RotationState>>,
-    number: u64,
-    sent: AtomicBool,
-}
-
-impl Turn {
-    /// One that the store knows nothing of.
-    pub(super) fn unmarked() -> Self {
-        Turn { rotation: None, number: 0, sent: AtomicBool::new(false) }
-    }
-
-    /// Tells the store, unless a later use has begun: what the store remembers is the last one.
-    fn not_used_up(&self) {
-        if let Some(rotation) = &self.rotation {
-            let last = lock(&rotation.turns);
-            if *last == self.number {
-                rotation.store.not_used_up();
-            }
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if !self.sent.load(Ordering::Relaxed) {
-            self.not_used_up();
-        }
-    }
-}
-
 impl RotationState {
     pub(super) fn new(store: impl RefreshTokenStore) -> Self {
-        let (leases, memory, turns) = (Permits::new(1), Mutex::default(), Mutex::new(0));
-        RotationState { store: Box::new(store), leases, memory, turns }
+        let store: Arc<dyn DynRefreshTokenStore> = Arc::new(store);
+        let turns = Turns::new(Arc::clone(&store));
+        RotationState { store, leases: Permits::new(1), memory: Mutex::default(), turns }
     }
 
     /// Waits for the lease among the clones of the grant, and then for the store's.
@@ -279,14 +243,8 @@ impl RotationState {
     }
 
     /// Fails if a successor could not be saved.
-    pub(super) async fn prepare(this: &Arc<Self>, platform: &Platform) -> Result<Turn, Error> {
-        let number = {
-            let mut turns = lock(&this.turns);
-            *turns += 1;
-            *turns
-        };
-        this.store.prepare(platform).await?;
-        Ok(Turn { rotation: Some(Arc::clone(this)), number, sent: AtomicBool::new(false) })
+    pub(super) async fn prepare(&self, platform: &Platform) -> Result<Turn, Error> {
+        self.turns.begin(platform).await
     }
 
     pub(super) fn problems(&self) -> Vec<Problem> {

@@ -240,6 +240,27 @@ async fn l60_the_end_of_one_use_does_not_touch_another_clones() {
     assert!(found.content.mark.is_none(), "no consent is needed");
 }
 
+/// A fetch is overdue before its request, so later ones have its lease, or one of their own. Then it ends.
+#[tokio::test]
+async fn an_overdue_use_that_ends_unsent_costs_no_consent() {
+    let (world, first) = (World::new(), token("1"));
+    let host = world.host();
+    host.put(&world.platform, Some(&first)).await.unwrap();
+    let (lease, _) = world.begin(&host).await.unwrap();
+    let error = host.prepare(&world.platform).await.unwrap_err();
+    assert!(error.to_string().contains("may be used up"), "{error}");
+    drop(lease);
+    world.settle().await;
+    world.clock.advance(LEASE);
+    assert!(world.begin(&host).await.is_err());
+    world.settle().await;
+    host.not_used_up();
+    drop(world.begin(&host).await.unwrap());
+    world.settle().await;
+    world.clock.advance(LEASE);
+    assert!(world.begin(&host).await.is_err(), "that one was sent");
+}
+
 #[tokio::test]
 async fn a_successor_that_is_saved_late_does_not_cost_the_fetch() {
     let (world, first) = (World::new(), token("1"));

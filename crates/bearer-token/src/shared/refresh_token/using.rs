@@ -214,8 +214,10 @@ impl<S: SharedStore> Drop for Holder<S> {
     fn drop(&mut self) {
         let (fence, mark) = {
             let mut turn = lock(&self.store.turn);
-            let mark = turn.mark.take();
-            (turn.fence.take(), mark.filter(|mark| turn.harmless == Some(*mark)))
+            // A fetch that lost its lease may still say that its mark was harmless.
+            let harmless = turn.harmless;
+            let mark = turn.mark.take_if(|mark| harmless == Some(*mark));
+            (turn.fence.take(), mark)
         };
         if fence.is_some() || mark.is_some() {
             let settled = self.store.handle().settle(self.platform.clone(), fence, mark);
