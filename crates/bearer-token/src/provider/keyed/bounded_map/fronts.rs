@@ -12,7 +12,8 @@
 //! - A front gives no entry that has left the map. An entry is marked before the call that removes it returns, and
 //!   a front looks at the mark.
 //! - A front keeps no entry that has left the map, nor its token. It is emptied by the removal. The exception is one
-//!   that is read at that very moment for longer than a removal waits: it is emptied by its next reader.
+//!   that is read at that very moment for longer than a removal waits. Its next reader drops the copied token, for
+//!   whatever key it came, and the next one whose key has an entry puts that there.
 //! - A key gets a front once it is used twice in a row there, and only if the front has nothing that is used more
 //!   often. So thousands of keys in turn change nothing.
 
@@ -74,9 +75,14 @@ impl<K, V: Pinned> Front<K, V> {
         Some((self.entry.as_deref()?, &mut self.copied))
     }
 
-    /// Counts a use of another key.
+    /// Counts a use of another key, which takes the place of an entry that has left the map. The token of that goes
+    /// now, and the entry when the front is free ([`Fronts::admit`]): its key's destructor is user code.
     #[cold]
     fn miss(&mut self, hash: u64) -> Missed {
+        if self.entry.as_ref().is_some_and(|entry| entry.is_evicted()) {
+            self.copied = V::Copied::default();
+            return Missed::Often;
+        }
         if self.merit > 0 {
             self.merit -= 1;
             return Missed::Seldom;
@@ -312,14 +318,40 @@ mod tests {
         drop(map.remove(&0));
         drop(reader);
         assert!(values[0].upgrade().is_some(), "the compromise");
-        assert!(map.front(map.hash(&0), &0).is_err());
-        // Another entry takes its place.
+        // Another entry takes its place at once.
         let place = map.reserve(&1, now(), |_| None).unwrap();
         drop(map.insert(place, 1, Value(Arc::new(1)), now(), |_, ()| ()));
-        for _ in 0..MOST_MERIT + 3 {
-            uses(&map, 1);
+        assert_eq!([(); 2].map(|()| uses(&map, 1)), [false, true]);
+        assert!(values[0].upgrade().is_none());
+    }
+
+    #[test]
+    fn one_use_of_any_key_empties_the_front_of_a_removed_entry() {
+        let insert = |map: &Map, key: u32| {
+            let value = Value(Arc::new(key));
+            let weak = Arc::downgrade(&value.0);
+            let place = map.reserve(&key, now(), |_| None).unwrap();
+            drop(map.insert(place, key, value, now(), |_, ()| ()));
+            weak
+        };
+        for key in [5, 6] {
+            let map = Map::new(1, None);
+            let removed = insert(&map, 5);
+            for _ in 0..MOST_MERIT {
+                uses(&map, 5);
+            }
+            let copied = || map.fronts.at(this_thread(), 0).unwrap().try_lock().unwrap().copied;
+            let reader = map.front(map.hash(&5), &5);
+            drop(map.remove(&5));
+            drop(reader);
+            assert!(removed.upgrade().is_some() && copied() == 5, "the compromise");
+            // It has no entry yet, so the token alone goes.
+            assert!(matches!(map.front(map.hash(&key), &key), Err(Missed::Often)));
+            assert_eq!(copied(), 0, "{key}");
+            let _value = insert(&map, key);
+            assert_eq!([(); 2].map(|()| uses(&map, key)), [false, true]);
+            assert!(removed.upgrade().is_none(), "{key}");
         }
-        assert!(uses(&map, 1) && values[0].upgrade().is_none());
     }
 
     #[test]
