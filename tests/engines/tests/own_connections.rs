@@ -116,7 +116,7 @@ mod postgresql {
 
     #[tokio::test]
     #[ignore = "needs PostgreSQL"]
-    async fn a_client_that_has_ended_and_a_pool_that_is_empty_are_down() {
+    async fn an_ended_client_and_an_empty_pool_are_down() {
         let server = PostgresServer::start().await;
         let ended = Arc::new(client(&server.url()).await);
         let given = Arc::clone(&ended);

@@ -113,7 +113,7 @@ async fn a_new_secret_is_used_when_the_server_knows_it() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_client_is_used_when_the_server_knows_it() {
+async fn a_new_client_key_waits_for_the_server() {
     let (old, new) = (TestKey::generate(Algorithm::ES256).unwrap(), TestKey::generate(Algorithm::ES256).unwrap());
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::private_key_jwt("orders", old.verifying_key()));
@@ -128,7 +128,7 @@ async fn a_new_key_of_the_client_is_used_when_the_server_knows_it() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_grant_is_used_when_the_server_knows_it() {
+async fn a_new_grant_key_waits_for_the_server() {
     let (old, new) = (TestKey::generate(Algorithm::ES256).unwrap(), TestKey::generate(Algorithm::ES256).unwrap());
     let server = AuthorizationServer::start().unwrap();
     server.trust(Issuer::new("me", old.verifying_key()).subject("me"));

@@ -89,7 +89,8 @@ use self::{
 pub(crate) struct Cache {
     /// Whether a bearer should have several copies of its headers.
     crowd: Crowd,
-    /// The bearer in service, with a copy of what a warm request needs. An expired one stays, to notice a source that returns it again.
+    /// The bearer in service, with a copy of what a warm request needs. An expired one stays, to notice a source that
+    /// returns it again.
     slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.

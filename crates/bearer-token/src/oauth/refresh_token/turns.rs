@@ -1,8 +1,7 @@
 //! Which uses of the token the store knows of, and which of them it is told were harmless.
 //!
 //! Usually one use follows another. An overdue one loses its permit, and lives on beside the next. The store remembers
-//! one use only: the last for which `prepare` succeeded. So only that one may say that the
-//! token was not used up.
+//! one use only: the last for which `prepare` succeeded. So only that one may say that the token was not used up.
 //!
 //! ```text
 //! the last use ends unsent --- no later prepare is under way ----> the store is told

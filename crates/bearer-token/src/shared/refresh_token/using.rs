@@ -21,6 +21,19 @@ const MOST_HINTS: u32 = 10;
 /// The most often that a store may show a newer record than it lets read, as one whose reads lag behind.
 const MOST_NEWER: u32 = 20;
 
+/// How often in a row the store had a newer record than it let read.
+#[derive(Default)]
+struct Newer(u32);
+
+impl Newer {
+    /// Counts one more. Whether to pause before the next look: usually another host was only faster, and the next read
+    /// shows its record.
+    fn wants_pause(&mut self) -> Result<bool, Error> {
+        self.0 += 1;
+        if self.0 > MOST_NEWER { Err(lagging()) } else { Ok(self.0 > 1) }
+    }
+}
+
 /// What a clone knows of its own use of the token.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -41,7 +54,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         is_patient: bool,
     ) -> Result<(Fence, Found), Error> {
         let inner = &self.inner;
-        let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, 0);
+        let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, Newer::default());
         loop {
             let found = inner.read(platform, sealing).await?;
             let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
@@ -50,16 +63,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
                         Leased::Granted(fence) => return Ok((fence, found)),
-                        // Usually another host was faster, and the next read shows its record.
-                        Leased::Newer(_) if newer == 0 => {
-                            newer += 1;
-                            continue;
-                        }
-                        Leased::Newer(_) if newer == MOST_NEWER => return Err(lagging()),
-                        Leased::Newer(_) => {
-                            newer += 1;
-                            step
-                        }
+                        Leased::Newer(_) if newer.wants_pause()? => step,
+                        Leased::Newer(_) => continue,
                         Leased::Held(remaining) => remaining,
                     }
                 }
@@ -131,8 +136,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         }
     }
 
-    /// Ends the use of the token: releases the lease, and removes a mark that means nothing. It tries for as long as others
-    /// wait for the mark.
+    /// Ends the use of the token: releases the lease, and removes a mark that means nothing. It tries for as long as
+    /// others wait for the mark.
     async fn settle(self, platform: Platform, fence: Option<Fence>, mark: Option<u64>) {
         let Ok(sealing) = self.inner.sealing(&platform).await else { return };
         if let Some(fence) = fence {
@@ -152,7 +157,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Removes this mark under a new lease. So a save of the mark that is still on its way is refused when it arrives.
     pub(super) async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: u64) -> Result<(), Error> {
         let inner = &self.inner;
-        let (mut step, mut newer) = (SHARED_POLL.0, 0);
+        let (mut step, mut newer) = (SHARED_POLL.0, Newer::default());
         loop {
             let found = inner.read(platform, sealing).await?;
             if found.content.mark.is_some_and(|other| other != mark) {
@@ -162,14 +167,10 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
             let fence = match inner.ask(platform, call).await? {
                 Leased::Granted(fence) => fence,
-                // As in `acquire`.
-                Leased::Newer(_) if newer == 0 => {
-                    newer += 1;
-                    continue;
-                }
-                Leased::Newer(_) if newer == MOST_NEWER => return Err(lagging()),
                 Leased::Newer(_) => {
-                    newer += 1;
+                    if !newer.wants_pause()? {
+                        continue;
+                    }
                     platform.sleep_until(platform.now().after(step).monotonic()).await;
                     step = (step * 2).min(SHARED_POLL.1);
                     continue;

@@ -122,7 +122,7 @@ async fn a_suspended_store_is_told_with_its_error_and_its_return() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_whose_writes_hang_is_not_told_to_be_back_by_a_read() {
+async fn a_read_does_not_report_hanging_writes_as_back() {
     let world = World::new();
     let (provider, told) = provider(&world, world.replica().source);
     world.store.set(Fault::WritesHang);

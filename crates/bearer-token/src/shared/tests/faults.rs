@@ -277,7 +277,7 @@ async fn a_key_with_foreign_content_suspends_no_other_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_is_always_newer_ends_in_a_fetch_of_its_own() {
+async fn an_always_newer_record_ends_in_an_own_fetch() {
     let world = World::new();
     world.store.set(Fault::AlwaysNewer);
     assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1);

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_front_that_is_read_during_a_removal_gives_the_entry_no_more() {
+    fn a_front_read_during_a_removal_gives_no_removed_entry() {
         let (map, values) = map(1, 1);
         for _ in 0..3 {
             uses(&map, 0);
