@@ -282,8 +282,8 @@ impl Reject for Inner {
         self.challenge_test.as_ref().is_some_and(|test| test.passes(response))
     }
 
-    fn replays(&self, rejection: Rejection) {
-        self.observers.tell(EventKind::Replayed { rejection });
+    fn tell(&self, event: EventKind<'_>) {
+        self.observers.tell(event);
     }
 
     fn settled(&self) -> BoxFuture<()> {
