@@ -127,7 +127,8 @@ fn problem(found: &str) -> Problem {
 fn parse_file(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Arc<Ring>, Error> {
     let text = str::from_utf8(&bytes).map_err(|_| "found bytes that are not UTF-8".to_owned());
     text.and_then(Ring::parse).map(Arc::new).map_err(|found| {
-        let message = format!("{UNUSABLE}: the file `{}`: {found}; expected {EXPECTED}", path.display());
+        let path = path.display();
+        let message = format!("the sealing keys in the file `{path}` are unusable: {found}; expected {EXPECTED}");
         Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
     })
 }
