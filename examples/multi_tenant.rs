@@ -114,7 +114,7 @@ impl std::error::Error for NoSuchTenant {}
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         match self.0.downcast_ref::<Error>() {
-            Some(error) if error.source().is_some_and(|cause| cause.is::<NoSuchTenant>()) => {
+            Some(error) if matches!(error.source(), Some(cause) if cause.is::<NoSuchTenant>()) => {
                 (StatusCode::NOT_FOUND, NoSuchTenant.to_string()).into_response()
             }
             Some(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -79,7 +79,9 @@ impl Fitted {
         if !problems.is_empty() {
             let name = self.fields.name.as_ref().map(|name| name.as_str().to_owned());
             let name = name.or_else(|| self.file.as_ref().map(|file| file.display().to_string()));
-            builder = match name {
+            // An unusable name is one of the problems already.
+            let is_usable = |name: &String| !name.trim().is_empty() && !name.chars().any(char::is_control);
+            builder = match name.filter(is_usable) {
                 Some(name) => no_source().name(name),
                 None => no_source(),
             };
