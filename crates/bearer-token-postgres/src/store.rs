@@ -27,8 +27,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
 /// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
 ///
-/// - `synchronous_commit = off` may lose commits in a crash, and `local` those that a standby does not have yet. Both are
-///   noticed, and then the store counts as down.
+/// - `synchronous_commit = off` may lose commits in a crash, and `local` those that a standby does not have yet. Both
+///   are noticed, and then the store counts as down.
 /// - A standby that is promoted has only what was replicated to it. If one may be, set `synchronous_standby_names`, so
 ///   that commits wait for it. That is not noticed, because the database can't know who is promoted.
 ///
@@ -85,8 +85,8 @@ impl PostgresStore {
     /// Keeps the records in this database, with connections by this TLS library, such as `tokio-postgres-rustls`.
     ///
     /// The connection goes to a server that accepts writes, if `config` names several. Without a connection timeout in
-    /// `config`, it is two seconds. TLS and the login may take as long again. Without settings of its own, `config` gets TCP
-    /// keepalive after 15 s, and a limit of 30 s for what the host does not confirm.
+    /// `config`, it is two seconds. TLS and the login may take as long again. Without settings of its own, `config`
+    /// gets TCP keepalive after 15 s, and a limit of 30 s for what the host does not confirm.
     pub fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -303,9 +303,9 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// The first row, if the database acknowledges no commit before it is durable, here and on a synchronous standby: a user
-/// may be set so. Every result says that in its first column, because a pooler may use a connection with other settings
-/// each time.
+/// The first row, if the database acknowledges no commit before it is durable, here and on a synchronous standby: a
+/// user may be set so. Every result says that in its first column, because a pooler may use a connection with other
+/// settings each time.
 fn durable(rows: &[Row]) -> Result<Option<&Row>, Down> {
     let Some(row) = rows.first() else { return Ok(None) };
     match column::<&str>(row, 0)? {

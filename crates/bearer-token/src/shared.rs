@@ -55,7 +55,7 @@
 //!   the others go on with the token that they have.
 //! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a
 //!   credential does not concern replicas that have another one. A replica that had no connection waits alone, until
-//!   another one has none either: its own name server, proxy or certificates may be what is broken.
+//!   another one has none either. Its own name server, proxy or certificates may be what is broken.
 //! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one
 //!   fetch.
 //!
@@ -248,8 +248,8 @@ impl FleetBuilder {
 /// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
 ///
 /// It is a source like any other: give it to a provider, which caches its tokens in this process. A clone is the same
-/// source, and remembers the same last token. Everything else that a provider asks of a source (its name, whether it
-/// has changed, which challenges it can meet) is answered by the source inside.
+/// source, and remembers the same last token. The source inside answers everything else: its name, whether it has
+/// changed, which challenges it can meet.
 #[derive(Clone)]
 pub struct Shared(Arc<SharedInner>);
 

@@ -10,8 +10,9 @@
 //! | no connection of this replica | the same | it alone, or all as long as another one is remembered |
 //! | no connection of another replica | another | all |
 //!
-//! That another replica failed is remembered for as long as the number of failures. So in an outage one replica may make
-//! all attempts, and they still concern all. After an outage, a replica that stays without a connection is soon alone.
+//! That another replica failed is remembered for as long as the number of failures. So in an outage one replica may
+//! make all attempts, and they still concern all. After an outage, a replica that stays without a connection is soon
+//! alone.
 
 use std::time::Duration;
 
@@ -96,7 +97,8 @@ impl SharedFailure {
 
     /// The number of failures in a row, with one more of this replica.
     ///
-    /// If the last one does not concern it, both are of one step: the second attempt is the one that confirms the first.
+    /// If the last one does not concern it, both are of one step: the second attempt is the one that confirms the
+    /// first.
     pub(super) fn in_a_row_after(&self, replica: Option<u64>) -> u32 {
         if self.concerns(replica) { self.in_a_row.saturating_add(1) } else { self.in_a_row }
     }

@@ -2,7 +2,7 @@
 //!
 //! Without them, a bounded map would undo every backoff: a failing tenant is evicted, comes back with a new provider,
 //! and fetches at once. A client that invents enough keys could force that on all of them. So the end of a cool-down,
-//! and the error of a build function, outlive the entry, up to twice as many of them as there are places.
+//! and the error of a build function, outlive the entry. There are up to twice as many of them as there are places.
 
 use std::{borrow::Borrow, collections::VecDeque};
 
