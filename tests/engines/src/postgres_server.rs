@@ -107,6 +107,15 @@ impl PostgresServer {
         crate::until(setting, Duration::from_secs(10), is_set).await;
     }
 
+    /// The output of `pg_dump`.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dump = Command::new(self.programs.join("pg_dump"));
+        dump.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), "postgres"]);
+        let output = dump.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// The output of psql for this statement.
     pub fn query(&self, statement: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
