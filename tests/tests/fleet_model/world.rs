@@ -78,7 +78,7 @@ pub(crate) enum Step {
     Failover {
         writes: usize,
     },
-    ClockStep {
+    SetClock {
         is_ahead: bool,
     },
     StoreDown,
@@ -126,7 +126,7 @@ impl Model for World {
             steps.push(Step::StoreDown);
         }
         if self.may_fail(state, Fault::ClockStep) {
-            steps.extend([false, true].map(|is_ahead| Step::ClockStep { is_ahead }));
+            steps.extend([false, true].map(|is_ahead| Step::SetClock { is_ahead }));
         }
         if self.may_fail(state, Fault::Failover) {
             steps.extend([1, 2].map(|writes| Step::Failover { writes }));
@@ -259,7 +259,7 @@ impl World {
                 next.store = next.before[writes - 1];
                 next.before = [next.store; 2];
             }
-            Step::ClockStep { is_ahead } => {
+            Step::SetClock { is_ahead } => {
                 next.strike(self, None);
                 next.store.step_clock(is_ahead);
             }
