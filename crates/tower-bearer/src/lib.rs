@@ -72,7 +72,7 @@ pub use bearer_token;
 
 #[cfg(feature = "replay")]
 pub use self::replay::{BeforeReplay, Cloning, Replay};
-pub use self::{clone_service::CloneService, future::ResponseFuture};
+pub use self::{clone_service::CloneService, future::ResponseFuture, sent::tell_of_replay};
 use self::{hooks::Hooks, sent::Sent};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.

@@ -154,6 +154,10 @@ impl<S: TokenSource> TokenSource for OfVariables<S> {
         self.source.challenge_test()
     }
 
+    fn credential_in_use(&self) -> Option<bearer_token::CredentialInUse> {
+        self.source.credential_in_use()
+    }
+
     fn identity(&self, identity: &mut Identity) {
         identity.set("variables", &self.variables);
         self.source.identity(identity);
