@@ -4,6 +4,8 @@
 //! this process, and so do the callers. What is printed was observed, and the exit status is 0 only if it was as
 //! expected.
 
+use std::{error::Error as _, fmt};
+
 use anyhow::{Context, ensure};
 use axum::{
     Json, Router,
@@ -39,7 +41,8 @@ fn providers(token_url: String, api: String) -> Result<KeyedProviders<Tenant>, E
     KeyedProviders::builder(move |Tenant(name): &Tenant| {
         // In place of a look-up. What is not known is refused here, and takes no place in the map.
         if !name.starts_with("tenant-") {
-            return Err(Error::new(ErrorKind::Source, "there is no such tenant").with_retry(Retry::AfterChange));
+            let error = Error::new(ErrorKind::Source, "there is no such tenant").with_source(NoSuchTenant);
+            return Err(error.with_retry(Retry::AfterChange));
         }
         let source = TokenEndpoint::builder(token_url.clone(), ClientCredentials::new())
             .client_auth(ClientAuth::basic(name.clone(), format!("the secret of {name}")))
@@ -96,9 +99,24 @@ impl<E: Into<BoxError>> From<E> for Failed {
     }
 }
 
+/// The cause of the error for a name that no tenant has. It is the caller's mistake, and not a failure.
+#[derive(Debug)]
+struct NoSuchTenant;
+
+impl fmt::Display for NoSuchTenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no such tenant")
+    }
+}
+
+impl std::error::Error for NoSuchTenant {}
+
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         match self.0.downcast_ref::<Error>() {
+            Some(error) if matches!(error.source(), Some(cause) if cause.is::<NoSuchTenant>()) => {
+                (StatusCode::NOT_FOUND, NoSuchTenant.to_string()).into_response()
+            }
             Some(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Some(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             None => StatusCode::BAD_GATEWAY.into_response(),
@@ -162,8 +180,9 @@ async fn main() -> anyhow::Result<()> {
     ensure!(health.contains(r#""failing":["tenant-7"]"#));
 
     println!("\nA client invents a tenant.");
-    let response = caller.get(format!("{url}/evil/report")).send().await?.status();
-    println!("GET /evil/report: {response}");
-    ensure!(response == StatusCode::INTERNAL_SERVER_ERROR && tenants.len() == TENANTS);
+    let response = caller.get(format!("{url}/evil/report")).send().await?;
+    let (status, reason) = (response.status(), response.text().await?);
+    println!("GET /evil/report: {status}, {reason}");
+    ensure!(status == StatusCode::NOT_FOUND && reason == "there is no such tenant" && tenants.len() == TENANTS);
     Ok(())
 }

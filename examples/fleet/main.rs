@@ -79,12 +79,15 @@ fn main() -> anyhow::Result<ExitCode> {
     ];
     let shared_courses = run(&shared)?;
     println!("\nThe same instances, sharing one token through a store, {} hours.\n", plan.time.as_secs() / 3_600);
-    println!("| fleet | token requests | calls of the store | rejected requests | requests without a token |");
-    println!("|---|--:|--:|--:|--:|");
+    println!(
+        "| fleet | token requests | calls of the store | rejected requests | requests without a token | longest wait |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
     for ((name, _), course) in shared.iter().zip(&shared_courses) {
         let requests = course.requests(Duration::ZERO, plan.time);
-        let Course { store_calls, rejected, unserved, .. } = course;
-        println!("| {name} | {requests} | {store_calls} | {rejected} | {unserved} |");
+        let Course { store_calls, rejected, unserved, longest_wait, .. } = course;
+        let longest = longest_wait.as_millis();
+        println!("| {name} | {requests} | {store_calls} | {rejected} | {unserved} | {longest} ms |");
     }
     if let Some(directory) = plots {
         let names = [

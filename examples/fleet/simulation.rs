@@ -1,10 +1,7 @@
 //! A simulated fleet, as seen by the authorization server.
 
 use std::{
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, Once, PoisonError},
-    task::{Context, Waker},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +9,7 @@ use bearer_token::{AccessToken, Authorized, Destination, Error, ErrorKind, Fetch
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
-    store::{ModelStore, Sharing},
+    store::{ModelStore, Sharing, exchange_time},
     world::World,
 };
 
@@ -43,6 +40,8 @@ pub(crate) struct Course {
     pub(crate) rejected: u64,
     /// Calls of the shared store.
     pub(crate) store_calls: u64,
+    /// The longest time for which a request waited for a token.
+    pub(crate) longest_wait: Duration,
     instances: usize,
     lifetime: Duration,
     /// The start of the last instance.
@@ -76,25 +75,25 @@ fn simulate(plan: &Plan) -> anyhow::Result<Course> {
         .collect::<Result<_, _>>()?;
     let started = fleet.iter().map(|instance| instance.starts).max().unwrap_or_default() + plan.between;
 
-    let (mut unserved, mut rejected) = (0, 0);
+    let (mut rejected, waits) = (0, Arc::new(Mutex::new(Waits::default())));
     let revoked = plan.sharing.and_then(|sharing| sharing.revoked);
     let mut now = Duration::ZERO;
     while now < plan.time {
         for (number, instance) in fleet.iter().enumerate().filter(|(_, instance)| instance.starts <= now) {
             // Spread evenly over the time between two requests, and always the same.
-            world.set_time(now + plan.between / u32::try_from(fleet.len())? * u32::try_from(number)?);
-            match request(&world, &instance.provider, revoked)? {
-                Outcome::Served => {}
-                Outcome::Unserved => unserved += 1,
-                Outcome::Rejected => rejected += 1,
-            }
+            world.run_until(now + plan.between / u32::try_from(fleet.len())? * u32::try_from(number)?);
+            rejected += u64::from(request(&world, &instance.provider, revoked, &waits)?);
         }
         now += plan.between;
     }
-    let windows = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // The last requests end.
+    world.run_until(plan.time + plan.between);
+    let windows = lock(&seen).clone();
+    let Waits { unserved, longest } = *lock(&waits);
     let Plan { instances, lifetime, outage, .. } = *plan;
     let store_calls = store.map_or(0, |store| store.calls());
-    Ok(Course { windows, unserved, rejected, store_calls, instances, lifetime, started, outage })
+    let longest_wait = longest;
+    Ok(Course { windows, unserved, rejected, store_calls, longest_wait, instances, lifetime, started, outage })
 }
 
 fn instance(
@@ -105,18 +104,22 @@ fn instance(
     number: usize,
 ) -> Result<Instance, Error> {
     let (lifetime, outage) = (plan.lifetime, plan.outage);
-    let (here, seen) = (world.clone(), seen.clone());
+    let (here, seen, is_sharing) = (world.clone(), seen.clone(), store.is_some());
     let source = move |_cx: FetchContext| {
         let time = here.time();
         let window = (time.as_secs() / WINDOW.as_secs()) as usize;
-        if let Some(count) = seen.lock().unwrap_or_else(PoisonError::into_inner).get_mut(window) {
+        if let Some(count) = lock(&seen).get_mut(window) {
             *count += 1;
         }
+        let here = here.clone();
         async move {
+            if is_sharing {
+                here.sleep(exchange_time(&here)).await;
+            }
             if outage.is_some_and(|(from, until)| (from..until).contains(&time)) {
                 return Err(Error::new(ErrorKind::Unavailable, "the authorization server is down"));
             }
-            Ok(AccessToken::new(format!("{number}-{}", time.as_secs())).expires_in(lifetime))
+            Ok(AccessToken::new(format!("{number}-{}", here.time().as_secs())).expires_in(lifetime))
         }
     };
     let provider = match store {
@@ -134,38 +137,46 @@ fn instance(
     Ok(Instance { provider, starts })
 }
 
-/// What became of a request.
-enum Outcome {
-    Served,
-    /// There was no token.
-    Unserved,
-    /// The API did not accept the token.
-    Rejected,
+/// What became of the requests that waited for a token.
+#[derive(Clone, Copy, Default)]
+struct Waits {
+    /// There was none.
+    unserved: u64,
+    longest: Duration,
 }
 
-/// Sends one request of an instance, to an API that rejects tokens from before a time.
-fn request(world: &World, provider: &TokenProvider, revoked: Option<Duration>) -> Result<Outcome, Error> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends one request of an instance, to an API that rejects tokens from before a time. Returns whether it was rejected.
+fn request(
+    world: &World,
+    provider: &TokenProvider,
+    revoked: Option<Duration>,
+    waits: &Arc<Mutex<Waits>>,
+) -> Result<bool, Error> {
     let mut headers = HeaderMap::new();
     let authorized = provider.authorize_headers(Destination::new("https", "api.example.com"), &mut headers)?;
-    let outcome = match authorized {
+    let is_rejected = match authorized {
         Authorized::NotReady => {
-            let mut token = pin!(provider.token());
-            let mut poll = || token.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            let _ = poll();
-            world.run_tasks();
-            match poll() {
-                std::task::Poll::Ready(Ok(_)) => Outcome::Served,
-                _ => Outcome::Unserved,
-            }
+            let (here, token, waits, begun) = (world.clone(), provider.token(), waits.clone(), world.time());
+            world.start(Box::pin(async move {
+                let is_served = token.await.is_ok();
+                let mut waits = lock(&waits);
+                waits.unserved += u64::from(!is_served);
+                waits.longest = waits.longest.max(here.time() - begun);
+            }));
+            false
         }
         Authorized::Inserted(ticket) if is_revoked(&headers, revoked, world.time()) => {
             ticket.reject(&HeaderMap::new());
-            Outcome::Rejected
+            true
         }
-        _ => Outcome::Served,
+        _ => false,
     };
     world.run_tasks();
-    Ok(outcome)
+    Ok(is_rejected)
 }
 
 /// Whether the token was issued before the revocation, which has happened. Its last part is the second of its issue.

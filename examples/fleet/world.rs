@@ -1,13 +1,14 @@
-//! The platform of an instance: manual time, repeatable randomness, and tasks that run when
-//! the simulation runs them.
+//! The platform of an instance: virtual time, repeatable randomness, and tasks that run when the simulation runs them.
 
 use std::{
-    future, mem,
+    collections::{BTreeMap, HashMap, btree_map::OccupiedEntry},
+    mem,
+    pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -18,10 +19,22 @@ use bearer_token::{
 
 /// The world that all instances of a fleet share.
 #[derive(Clone)]
-pub(crate) struct World {
-    time: Arc<AtomicU64>,
-    tasks: Arc<Mutex<Vec<BoxFuture<()>>>>,
-    chance: Arc<Mutex<fastrand::Rng>>,
+pub(crate) struct World(Arc<Shared>);
+
+struct Shared {
+    time: AtomicU64,
+    tasks: Mutex<Tasks>,
+    ready: Arc<Mutex<Vec<u64>>>,
+    timers: Mutex<BTreeMap<(Duration, u64), Waker>>,
+    /// Of tasks and timers.
+    next_number: AtomicU64,
+    chance: Mutex<fastrand::Rng>,
+}
+
+type Tasks = HashMap<u64, BoxFuture<()>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// 2026-01-01T00:00:00Z.
@@ -29,7 +42,14 @@ const START: Duration = Duration::from_secs(1_767_225_600);
 
 impl World {
     pub(crate) fn new() -> Self {
-        World { time: Arc::default(), tasks: Arc::default(), chance: Arc::new(Mutex::new(fastrand::Rng::with_seed(1))) }
+        World(Arc::new(Shared {
+            time: AtomicU64::new(0),
+            tasks: Mutex::default(),
+            ready: Arc::default(),
+            timers: Mutex::default(),
+            next_number: AtomicU64::new(0),
+            chance: Mutex::new(fastrand::Rng::with_seed(1)),
+        }))
     }
 
     pub(crate) fn platform(&self) -> Platform {
@@ -38,23 +58,112 @@ impl World {
 
     /// Time since the fleet began.
     pub(crate) fn time(&self) -> Duration {
-        Duration::from_nanos(self.time.load(Ordering::Relaxed))
+        Duration::from_nanos(self.0.time.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn set_time(&self, time: Duration) {
-        self.time.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn set_time(&self, time: Duration) {
+        self.0.time.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// A number below this one.
     pub(crate) fn below(&self, limit: u64) -> u64 {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).u64(0..limit)
+        lock(&self.0.chance).u64(0..limit)
     }
 
-    /// Runs the spawned tasks. The simulated server and store respond at once, so no task ever waits.
+    /// A time between these two.
+    pub(crate) fn between(&self, least: Duration, most: Duration) -> Duration {
+        least + (most - least).mul_f64(lock(&self.0.chance).f64())
+    }
+
+    /// Waits for a time. For none, it does not even look at the clock.
+    pub(crate) async fn sleep(&self, time: Duration) {
+        if !time.is_zero() {
+            self.sleep_until(self.time() + time).await;
+        }
+    }
+
+    /// Runs what happens until then, each event at its time.
+    pub(crate) fn run_until(&self, time: Duration) {
+        loop {
+            self.run_tasks();
+            let next = {
+                let mut timers = lock(&self.0.timers);
+                let due = timers.first_entry().filter(|timer| timer.key().0 <= time);
+                due.map(OccupiedEntry::remove_entry)
+            };
+            let Some(((due, _), waker)) = next else { break };
+            self.set_time(due.max(self.time()));
+            waker.wake();
+        }
+        self.set_time(time);
+    }
+
+    /// Runs all tasks that can go on.
     pub(crate) fn run_tasks(&self) {
-        let tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut task in tasks {
-            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        loop {
+            let ready = mem::take(&mut *lock(&self.0.ready));
+            if ready.is_empty() {
+                return;
+            }
+            for number in ready {
+                // It is not locked while it runs: it may start another one.
+                let Some(mut task) = lock(&self.0.tasks).remove(&number) else { continue };
+                let waker = Waker::from(Arc::new(Wakes { number, ready: self.0.ready.clone() }));
+                if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                    lock(&self.0.tasks).insert(number, task);
+                }
+            }
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.0.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Starts a task.
+    pub(crate) fn start(&self, task: BoxFuture<()>) {
+        let number = self.number();
+        lock(&self.0.tasks).insert(number, task);
+        lock(&self.0.ready).push(number);
+    }
+}
+
+struct Wakes {
+    number: u64,
+    ready: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        lock(&self.ready).push(self.number);
+    }
+}
+
+/// A wait for a time.
+struct Sleep {
+    world: World,
+    deadline: Duration,
+    number: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.world.time() >= self.deadline {
+            return Poll::Ready(());
+        }
+        let number = self.number.unwrap_or_else(|| self.world.number());
+        self.number = Some(number);
+        lock(&self.world.0.timers).insert((self.deadline, number), cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            lock(&self.world.0.timers).remove(&(self.deadline, number));
         }
     }
 }
@@ -64,21 +173,21 @@ impl Clock for World {
         Moment::new(self.time(), UNIX_EPOCH + START + self.time())
     }
 
-    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
-        Box::pin(future::pending())
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        Box::pin(Sleep { world: self.clone(), deadline, number: None })
     }
 }
 
 impl Entropy for World {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
+        lock(&self.0.chance).fill(bytes);
         Ok(())
     }
 }
 
 impl Spawn for World {
     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        self.start(task);
         Ok(())
     }
 }

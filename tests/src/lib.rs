@@ -8,6 +8,11 @@ pub mod tls;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The document on fleets, whose snippet is a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/FLEETS.md")]
+pub struct Fleets;
+
 /// The guide, whose snippets are doctests: they use crates that the core does not depend on.
 #[cfg(doctest)]
 mod guide {

@@ -328,6 +328,10 @@ mod metrics {
         check(r#"bearer_token_rejections_total{provider="orders",outcome="renewing"}"#, 1.0);
         bearer_token::adapter::tell_of_replay(ticket, rejection);
         check(r#"bearer_token_replays_total{provider="orders",outcome="renewing"}"#, 1.0);
+        bearer_token::adapter::tell_of_no_replay(ticket, rejection);
+        check(r#"bearer_token_not_replayed_total{provider="orders",outcome="renewing"}"#, 1.0);
+        bearer_token::adapter::tell_of_no_replay(ticket, bearer_token::Rejection::Declined);
+        check(r#"bearer_token_not_replayed_total{provider="orders",outcome="renewing"}"#, 1.0);
         provider.token().await.unwrap();
         check(r#"bearer_token_expires_at_seconds{provider="orders"}"#, f64::INFINITY);
 

@@ -24,6 +24,8 @@ pub(crate) struct Fitted {
     pub(crate) report: Report,
     pub(crate) variables: EnvVariables,
     pub(crate) directory: PathBuf,
+    /// The file that it was read from.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) transport: Option<SetTransport>,
     pub(crate) platform: Option<Platform>,
     /// The fleet that code gives.
@@ -75,7 +77,15 @@ impl Fitted {
         }
         let problems = self.variables.rename_all(report);
         if !problems.is_empty() {
-            builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
+            let name = self.fields.name.as_ref().map(|name| name.as_str().to_owned());
+            let name = name.or_else(|| self.file.as_ref().map(|file| file.display().to_string()));
+            // An unusable name is one of the problems already.
+            let is_usable = |name: &String| !name.trim().is_empty() && !name.chars().any(char::is_control);
+            builder = match name.filter(is_usable) {
+                Some(name) => no_source().name(name),
+                None => no_source(),
+            };
+            builder = problems.into_iter().fold(builder, TokenProviderBuilder::problem);
         }
         Assembled { builder, sending, used, sources }
     }

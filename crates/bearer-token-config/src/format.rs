@@ -22,7 +22,7 @@ pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
     })?;
     let value = if extension == "json" { from_json(&text) } else { from_toml(&text, report) };
     value.map_err(|error| {
-        let hint = if text.contains("-----BEGIN ") { "; is this a key? The configuration names its file" } else { "" };
+        let hint = if text.contains("-----BEGIN ") { "; expected a configuration, which names the file of a key: is this the key? Give the path of the configuration" } else { "" };
         config(format!("the configuration file `{shown}` cannot be used: {error}{hint}"))
     })
 }

@@ -39,6 +39,8 @@ pub struct ProviderConfig {
     report: Report,
     variables: EnvVariables,
     directory: PathBuf,
+    /// The file that it was read from.
+    file: Option<PathBuf>,
     pub(crate) transport: Option<SetTransport>,
     platform: Option<Platform>,
     fleet: Option<Fleet>,
@@ -47,6 +49,9 @@ pub struct ProviderConfig {
 impl ProviderConfig {
     /// Reads a file: TOML, or JSON if its name ends in `.json`. Relative paths in it are resolved beside it.
     ///
+    /// The errors of [`build`](Self::build) begin with the provider's `name`, or with the path of the file if it has
+    /// none.
+    ///
     /// # Errors
     ///
     /// Of kind [`Config`](bearer_token::ErrorKind::Config) if the file cannot be read, or is not in its format.
@@ -54,7 +59,7 @@ impl ProviderConfig {
         let path = path.as_ref();
         let mut report = Report::default();
         let value = format::load(path, &mut report)?;
-        let config = ProviderConfig { report, ..Self::from_value(value) };
+        let config = ProviderConfig { report, file: Some(path.to_owned()), ..Self::from_value(value) };
         Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
     }
 
@@ -84,6 +89,7 @@ impl ProviderConfig {
             report: Report::default(),
             variables: EnvVariables::default(),
             directory: PathBuf::new(),
+            file: None,
             transport: None,
             platform: None,
             fleet: None,
@@ -254,7 +260,7 @@ impl ProviderConfig {
     }
 
     pub(crate) fn fitted(self) -> Fitted {
-        let ProviderConfig { value, mut report, mut variables, directory, transport, platform, fleet } = self;
+        let ProviderConfig { value, mut report, mut variables, directory, file, transport, platform, fleet } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
         Fitted {
@@ -262,6 +268,7 @@ impl ProviderConfig {
             report,
             variables,
             directory,
+            file,
             transport,
             platform,
             fleet,

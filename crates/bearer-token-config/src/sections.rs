@@ -51,7 +51,7 @@ pub(crate) struct Fields {
     #[allow(dead_code, reason = "for editors")]
     schema: Option<String>,
     /// The provider's name in events, errors and its status. Default: what the source suggests.
-    name: Option<Text>,
+    pub(crate) name: Option<Text>,
     /// The origins that tokens may be sent to, such as `https://api.example.com`.
     allow_origins: Vec<Text>,
     /// The `http` origins that tokens may be sent to, in networks that you trust with your tokens.

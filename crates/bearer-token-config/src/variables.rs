@@ -1,6 +1,6 @@
 //! Fields from environment variables.
 
-use std::ffi::OsString;
+use std::{collections::BTreeMap, ffi::OsString};
 
 use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Number, Value};
@@ -17,6 +17,9 @@ const SEPARATOR: &str = "__";
 
 /// How many tables may be inside each other. No field is so deep, and JSON and TOML have bounds of their own.
 const MOST_LEVELS: usize = 64;
+
+/// The member that names the variable of a value.
+const ENV: &str = "env";
 
 /// The path of a problem with the variables as a whole.
 const ENVIRONMENT: &str = "environment";
@@ -79,6 +82,19 @@ impl EnvVariables {
             }
             texts.push((Variable { name: name.into_owned(), field: path.join("."), path }, text));
         }
+        let mut named = BTreeMap::new();
+        named_variables("", value, &mut named);
+        named.extend(texts.iter().filter_map(|(variable, text)| {
+            let (env, place) = variable.path.split_last()?;
+            (env == ENV).then(|| Some((text.to_str()?.to_owned(), place.join("."))))?
+        }));
+        texts.retain(|(variable, _)| match named.get(&variable.name).filter(|place| **place != variable.field) {
+            Some(place) => {
+                self.others.push(named_with_prefix(&variable.name, place, prefix));
+                false
+            }
+            None => true,
+        });
         // A table comes before its fields.
         texts.sort_by(|(one, _), (other, _)| (&one.path, &one.name).cmp(&(&other.path, &other.name)));
         for (variable, _) in &texts {
@@ -183,6 +199,35 @@ impl EnvVariables {
         let (field, index) = field.split_at(field.find('[').unwrap_or(field.len()));
         format!("{}{}{index}", self.prefix, field.replace('.', SEPARATOR).to_uppercase())
     }
+}
+
+/// Finds the variables that `{ env = ".." }` names, each with the path of the value that it is for.
+fn named_variables(path: &str, value: &Value, named: &mut BTreeMap<String, String>) {
+    let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value.as_str().filter(|_| name == ENV) {
+                    Some(variable) => drop(named.insert(variable.to_owned(), path.to_owned())),
+                    None => named_variables(&within(name), value, named),
+                }
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                named_variables(&format!("{path}[{index}]"), value, named);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A variable that a field names, and that would set another field because of its prefix.
+fn named_with_prefix(name: &str, place: &str, prefix: &str) -> Problem {
+    Problem::new(name, format!("found the variable of `{place}` with the prefix `{prefix}`, as if it were a field"))
+        .expecting("a name that begins in another way, because every variable with the prefix sets a field")
+        .advise(Advice::text("rename the variable, and write its new name there"))
+        .advise(Advice::text("use another prefix for the fields"))
 }
 
 /// The name of the field. A name in capitals is lowercased. A name with a small letter is kept, because it is a member

@@ -4,6 +4,7 @@
 //! with [`token`](crate::TokenProvider::token) if there is none, and [attaches](crate::Bearer::attach) the result. It
 //! passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
 
+use crate::observe::EventKind;
 pub use crate::provider::{Authorize, ClientRequest};
 pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 #[cfg(any(feature = "http-transport", feature = "tower"))]
@@ -24,5 +25,14 @@ pub fn can_meet(ticket: crate::Ticket, headers_or_trailers: &http::HeaderMap) ->
 /// Tells the [observers](crate::observe::Observer) of a provider that a refused request is sent once more. `rejection`
 /// is what became of the bearer that it carried.
 pub fn tell_of_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
-    ticket.replays(rejection);
+    ticket.tell(EventKind::Replayed { rejection });
+}
+
+/// Tells the [observers](crate::observe::Observer) of a provider that a refused request is not sent once more.
+/// `rejection` is what became of the bearer that it carried. If sending it again could not go better, nothing is told.
+#[cold]
+pub fn tell_of_no_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
+    if rejection.may_go_better() {
+        ticket.tell(EventKind::NotReplayed { rejection });
+    }
 }

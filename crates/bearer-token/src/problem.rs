@@ -108,6 +108,13 @@ impl Problem {
         self
     }
 
+    /// The same with another clause about what was found, such as one that names its file too.
+    #[allow(dead_code, reason = "used with the feature `jwt`")]
+    pub(crate) fn with_found(mut self, found: impl FnOnce(&str) -> String) -> Self {
+        self.found = found(&self.found).into();
+        self
+    }
+
     /// The builder's method, the field (`jwt.key.file`), or the environment variable.
     pub fn path(&self) -> &str {
         &self.path

@@ -397,7 +397,8 @@ impl TokenProvider {
     /// # Ok(()) }
     /// ```
     pub fn status(&self) -> ProviderStatus {
-        ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
+        let credential = self.inner.source.credential_in_use();
+        ProviderStatus::of(&self.inner.cache, &self.inner.name, credential, self.inner.platform.now())
     }
 }
 

@@ -55,9 +55,11 @@
 //!   the others go on with the token that they have.
 //! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a
 //!   credential does not concern replicas that have another one. A replica that had no connection waits alone, until
-//!   another one has none either: its own name server, proxy or certificates may be what is broken.
+//!   another one has none either: its own name server, proxy or certificates may be what is broken. These two let the
+//!   others go first after that.
 //! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one
-//!   fetch.
+//!   fetch. The [pause](crate::Policy::rejection_backoff) after it is one of all replicas, so an API that refuses every
+//!   token costs one fetch for each pause.
 //!
 //! A request that has a token in memory never waits for the store. A replica without a token waits while another one
 //! fetches, and takes over when that one's lease ends. It fails if that takes longer than four fifths of its timeout.
@@ -75,13 +77,13 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use crate::{
     error::Error,
     problem::{Advice, Problem, Problems},
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
+    source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity, TokenSource},
     store::SharedStore,
     token::AccessToken,
 };
@@ -195,7 +197,12 @@ impl Fleet {
         let mut identity = Identity::default();
         identity.set("name", name);
         source.identity(&mut identity);
-        Shared(Arc::new(SharedInner { fleet: self.clone(), source, identity }))
+        Shared(Arc::new(SharedInner {
+            fleet: self.clone(),
+            source,
+            identity,
+            had_no_connection: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -257,6 +264,8 @@ struct SharedInner {
     fleet: Fleet,
     source: Arc<dyn DynTokenSource>,
     identity: Identity,
+    /// Whether the last token request of this replica had no connection.
+    had_no_connection: AtomicBool,
 }
 
 impl TokenSource for Shared {
@@ -274,6 +283,10 @@ impl TokenSource for Shared {
 
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.0.source.challenge_test()
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        self.0.source.credential_in_use()
     }
 
     fn identity(&self, identity: &mut Identity) {

@@ -150,6 +150,12 @@ pub trait TokenSource: Send + Sync + 'static {
         None
     }
 
+    /// Which credential brought the last token, if this source replaces its credential while it is in use: for the
+    /// [status](crate::ProviderStatus::credential) of its provider. A source that wraps another one forwards the call.
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        None
+    }
+
     /// Adds a fallback, which is used while this source fails permanently. For example a service account, for the time
     /// after a refresh token is gone. [`Fallback`] says which errors are permanent.
     ///
@@ -186,6 +192,7 @@ pub(crate) trait DynTokenSource: Send + Sync {
     fn name(&self) -> Cow<'_, str>;
     fn identity(&self, identity: &mut Identity);
     fn challenge_test(&self) -> Option<ChallengeTest>;
+    fn credential_in_use(&self) -> Option<CredentialInUse>;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
@@ -207,6 +214,10 @@ impl<S: TokenSource> DynTokenSource for S {
 
     fn challenge_test(&self) -> Option<ChallengeTest> {
         TokenSource::challenge_test(self)
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        TokenSource::credential_in_use(self)
     }
 }
 

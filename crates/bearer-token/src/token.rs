@@ -38,7 +38,7 @@ mod last;
 pub(crate) mod pointer;
 mod rejection;
 
-pub(crate) use self::last::{Inherited, LastToken, Recorded};
+pub(crate) use self::last::{Adopted, Inherited, LastToken, Recorded};
 pub use self::rejection::Rejection;
 
 /// The reason why a token is fetched.
@@ -148,7 +148,8 @@ pub struct AccessToken {
     /// and when its clock is set.
     issued: Option<Moment>,
     /// What it brings with it, if replicas share it.
-    inherited: Option<Inherited>,
+    // Most have none, and tokens are moved through many futures.
+    inherited: Option<Box<Inherited>>,
     /// Whether only the replica that got it uses it.
     #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     is_not_shared: bool,
@@ -306,7 +307,7 @@ impl AccessToken {
     /// Sets what the token brings with it from the record that replicas share.
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, inherited: Inherited) -> Self {
-        AccessToken { inherited: Some(inherited), ..self }
+        AccessToken { inherited: Some(Box::new(inherited)), ..self }
     }
 
     /// Keeps the token from other replicas: it is not what its source is asked for now.
@@ -321,7 +322,7 @@ impl AccessToken {
     }
 
     pub(crate) fn inherited(&self) -> Option<&Inherited> {
-        self.inherited.as_ref()
+        self.inherited.as_deref()
     }
 
     #[cfg(feature = "shared")]

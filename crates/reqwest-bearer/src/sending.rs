@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::atomic::Ordering};
 
 use bearer_token::{
     Authorized, Destination, Error, Rejection, RequestHead, Ticket, TokenProvider,
-    adapter::{Authorize, ClientRequest, can_meet, tell_of_replay},
+    adapter::{Authorize, ClientRequest, can_meet, tell_of_no_replay, tell_of_replay},
 };
 use http::{Extensions, HeaderMap};
 use reqwest::{Request, Response};
@@ -86,8 +86,13 @@ impl<P: Authorize> BearerMiddleware<P> {
             let rejection = ticket.reject(response.headers());
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !asked.is_idempotent;
             // The server that redirected the request may have acted on it.
-            if !(noted || elsewhere || unnoticed) {
+            let may_be_redirected = noted || elsewhere || unnoticed;
+            if !may_be_redirected {
                 response.extensions_mut().insert(rejection);
+            }
+            // Otherwise it is told where that is decided.
+            if may_be_redirected || !self.replays {
+                tell_of_no_replay(ticket, rejection);
             }
         }
     }
@@ -131,14 +136,15 @@ impl<P: Authorize> BearerMiddleware<P> {
             };
             let Some(ticket) = ticket else { return next.run(request, extensions).await };
             let response = self.send(request, ticket, extensions, next.clone()).await?;
-            let rejection = response.extensions().get::<Rejection>().copied();
-            let is_settling = rejection == Some(Rejection::Settling);
-            let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
-            let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
+            let Some(rejection) = response.extensions().get::<Rejection>().copied() else { return Ok(response) };
+            let is_settling = rejection == Rejection::Settling;
+            let wanted = is_settling || rejection.is_replay_useful();
+            let Some(replay) = spare.filter(|_| wanted) else {
+                tell_of_no_replay(ticket, rejection);
+                return Ok(response);
+            };
 
-            if let Some(rejection) = rejection {
-                tell_of_replay(ticket, rejection);
-            }
+            tell_of_replay(ticket, rejection);
             // What waits holds no connection meanwhile.
             drop(response);
             if is_settling {
@@ -161,10 +167,12 @@ impl<P: Authorize> BearerMiddleware<P> {
                 authorize_cold(provider, &mut replay, extensions).await.map_err(BearerError::not_replayed)?
             }
         };
-        match ticket {
-            Some(ticket) => self.send(replay, ticket, extensions, next).await,
-            None => next.run(replay, extensions).await,
+        let Some(ticket) = ticket else { return next.run(replay, extensions).await };
+        let response = self.send(replay, ticket, extensions, next).await?;
+        if let Some(rejection) = response.extensions().get::<Rejection>() {
+            tell_of_no_replay(ticket, *rejection);
         }
+        Ok(response)
     }
 }
 

@@ -7,11 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{PassThrough, Rejection, Ticket, adapter::tell_of_replay, platform::BoxFuture};
+use bearer_token::{PassThrough, Rejection, Ticket, platform::BoxFuture};
 use http::{Request, Response};
 use tower::retry::Policy;
 
-use crate::sent::Refused;
+use crate::tell_of_replay;
 
 /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
 ///
@@ -64,7 +64,11 @@ use crate::sent::Refused;
 /// # What else
 ///
 /// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: when the API rejects a
-/// bearer, the layer puts the [`Rejection`] into the extensions of the response.
+/// bearer, the layer puts the [`Rejection`] into the extensions of the response. When the policy sends the request
+/// again, it calls [`tell_of_replay`](crate::tell_of_replay), so that the observers of the provider learn of it.
+///
+/// A refused request that is not sent again is an event too:
+/// [`NotReplayed`](bearer_token::observe::EventKind::NotReplayed). It comes when the response is dropped.
 #[derive(Clone)]
 pub struct Replay<F = Cloning> {
     again: F,
@@ -135,9 +139,7 @@ impl<F> Replay<F> {
             rejection if rejection.is_replay_useful() => None,
             _ => return None,
         };
-        if let Some(Refused(ticket)) = extensions.get() {
-            tell_of_replay(*ticket, *rejection);
-        }
+        tell_of_replay(extensions);
         self.replayed = true;
         Some(BeforeReplay { settled })
     }

@@ -16,6 +16,7 @@ mod headers;
 mod limits;
 mod redirects;
 mod replay;
+mod replay_events;
 mod reqwest_bodies;
 mod reqwest_replay;
 mod reqwest_retry;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 const TABLE: &str = include_str!("../../../docs/COMPOSITION.md");
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     include_str!("headers.rs"),
     include_str!("limits.rs"),
     include_str!("redirects.rs"),
     include_str!("replay.rs"),
+    include_str!("replay_events.rs"),
     include_str!("reqwest_bodies.rs"),
     include_str!("reqwest_replay.rs"),
     include_str!("reqwest_retry.rs"),

@@ -4,6 +4,7 @@
 //! many of each kind of trouble.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fenced;
 mod replicas;
 mod server;
 mod store;
@@ -189,6 +190,26 @@ fn l63_failovers_that_lose_writes_cost_no_requests() {
             fleet.store.lose_writes(usize::try_from(writes).unwrap());
         }
         fleet.end()
+    });
+}
+
+#[test]
+fn a_store_whose_clock_steps_costs_exchanges_and_no_requests() {
+    seeds("clock steps", |seed| {
+        let mut fleet = Fleet::new(seed);
+        for _ in 0..20 {
+            let time = fleet.world.about(LIFE / 2);
+            fleet.run_for(time);
+            // A holder may leave its lease behind, which lasts for as long as the clock is set back.
+            fleet.crash();
+            fleet.store.step_clock();
+            fleet.crash();
+        }
+        fleet.run_for(LIFE);
+        let course = fleet.end();
+        // A replica learns of an old token by one burst of rejections.
+        fleet.require(course.expired <= 20 * REPLICAS as u64, format!("{} expired tokens were sent", course.expired));
+        course
     });
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Course {
     /// Requests of a replica that had no token and stood still until their time was over. They are not among the failed.
     pub(crate) stood_still: u64,
     pub(crate) rejected: u64,
+    /// Tokens that were sent after their end, because the store's clock was set back. They are rejected, too.
+    pub(crate) expired: u64,
     pub(crate) store_calls: u64,
 }
 
@@ -51,6 +53,7 @@ impl Course {
         self.failed += other.failed;
         self.stood_still += other.stood_still;
         self.rejected += other.rejected;
+        self.expired += other.expired;
         self.store_calls += other.store_calls;
     }
 }
@@ -182,6 +185,7 @@ struct Replica {
     runtime: Runtime,
     world: World,
     server: Arc<Server>,
+    store: FaultyStore,
     provider: TokenProvider,
     counts: Arc<Mutex<Counts>>,
     over: Arc<AtomicBool>,
@@ -208,9 +212,9 @@ impl Replica {
             .platform(platform)
             .build()
             .unwrap();
-        let (world, server) = (fleet.world.clone(), fleet.server.clone());
+        let (world, server, store) = (fleet.world.clone(), fleet.server.clone(), fleet.store.clone());
         let (counts, over) = (fleet.counts.clone(), fleet.over.clone());
-        Replica { runtime, world, server, provider, counts, over, last: None }
+        Replica { runtime, world, server, store, provider, counts, over, last: None }
     }
 
     async fn live(mut self) {
@@ -238,18 +242,32 @@ impl Replica {
         let number: usize = token.trim_start_matches('t').parse().unwrap();
         match self.server.verdict(number) {
             Verdict::Good => {}
-            Verdict::Revoked => {
-                lock(&self.counts).course.rejected += 1;
+            verdict if verdict == Verdict::Revoked || self.seems_younger(verdict) => {
+                self.count_rejected(verdict);
                 self.world.sleep(self.world.about(SECOND / 10)).await;
                 ticket.reject(&HeaderMap::new());
             }
             verdict => self.accuse(format!("token {number} was sent: {verdict:?}")),
         }
         let is_older = |last: &usize| self.server.is_older(number, *last);
-        if let Some(last) = self.last.filter(|last| is_older(last) && self.server.verdict(*last) == Verdict::Good) {
+        // A record that seems younger may win over a newer token that no record has.
+        let seems_newer = self.store.was_set_back_within(LIFE * 2);
+        let goes_back = |last: &usize| is_older(last) && self.server.verdict(*last) == Verdict::Good && !seems_newer;
+        if let Some(last) = self.last.filter(goes_back) {
             self.accuse(format!("a replica went back from token {last} to {number}"));
         }
         self.last = Some(number);
+    }
+
+    fn count_rejected(&self, verdict: Verdict) {
+        let course = &mut lock(&self.counts).course;
+        course.rejected += 1;
+        course.expired += u64::from(verdict == Verdict::Expired);
+    }
+
+    /// Whether the replica cannot know that its token has ended.
+    fn seems_younger(&self, verdict: Verdict) -> bool {
+        verdict == Verdict::Expired && self.store.was_set_back_within(LIFE * 2)
     }
 
     /// A request without a token, of a replica whose last one was this.

@@ -31,6 +31,14 @@ struct Inner {
     world: World,
     kept: Mutex<Kept>,
     trouble: Mutex<Trouble>,
+    clock: Mutex<StoreClock>,
+}
+
+/// The clock of the store, which a failover to another node steps.
+struct StoreClock {
+    ahead: Duration,
+    /// When it was set back last, in true time.
+    set_back: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -40,6 +48,9 @@ struct Kept {
     before: VecDeque<BTreeMap<StoreKey, Entry>>,
     calls: u64,
 }
+
+/// How far the store's clock may be ahead of the true time. It begins in the middle.
+const MOST_AHEAD: Duration = Duration::from_secs(4 * 3_600);
 
 /// The last writes that a failover may lose.
 const LOST_WRITES: usize = 4;
@@ -60,7 +71,8 @@ impl Entry {
 
 impl FaultyStore {
     pub(crate) fn new(world: World) -> Self {
-        FaultyStore(Arc::new(Inner { world, kept: Mutex::default(), trouble: Mutex::default() }))
+        let clock = Mutex::new(StoreClock { ahead: MOST_AHEAD / 2, set_back: None });
+        FaultyStore(Arc::new(Inner { world, kept: Mutex::default(), trouble: Mutex::default(), clock }))
     }
 
     pub(crate) fn set_trouble(&self, trouble: Trouble) {
@@ -76,6 +88,23 @@ impl FaultyStore {
             }
         }
         kept.before.clear();
+    }
+
+    /// A failover to a node whose clock is another one: by minutes or hours, in either direction.
+    pub(crate) fn step_clock(&self) {
+        let world = &self.0.world;
+        let ahead = Duration::from_secs(world.below(MOST_AHEAD.as_secs()));
+        let mut clock = lock(&self.0.clock);
+        if ahead < clock.ahead {
+            clock.set_back = Some(world.moment().truth);
+        }
+        clock.ahead = ahead;
+    }
+
+    /// Whether its clock was set back within this time, so that tokens may seem younger than they are.
+    pub(crate) fn was_set_back_within(&self, time: Duration) -> bool {
+        let set_back = lock(&self.0.clock).set_back;
+        set_back.is_some_and(|at| self.0.world.moment().truth < at + time)
     }
 
     /// A restart without data.
@@ -101,8 +130,9 @@ impl FaultyStore {
         if hits(trouble.slow) {
             world.sleep(Duration::from_millis(150)).await;
         }
-        // The time of the store is the true one; the clocks of the replicas differ.
-        let result = step(&mut lock(&self.0.kept), world.moment().truth);
+        // The clocks of the replicas differ from it.
+        let now = world.moment().truth + lock(&self.0.clock).ahead;
+        let result = step(&mut lock(&self.0.kept), now);
         world.sleep(world.about(Duration::from_micros(500))).await;
         if hits(trouble.lost_replies) {
             return self.no_answer(trouble).await;
@@ -171,7 +201,7 @@ impl SharedStore for FaultyStore {
             }
             let version = Version::new(fence.get());
             let entry = kept.write(key);
-            (entry.record, entry.leased_until) = (Some((record.to_vec(), version, now + life)), now);
+            (entry.record, entry.leased_until) = (Some((record.to_vec(), version, now + life)), Duration::ZERO);
             Saved::Saved(version)
         })
         .await
@@ -180,7 +210,7 @@ impl SharedStore for FaultyStore {
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
         self.call(|kept, now| {
             if kept.entries.get(key).is_some_and(|entry| entry.fence == fence.get() && entry.leased_until > now) {
-                kept.write(key).leased_until = now;
+                kept.write(key).leased_until = Duration::ZERO;
             }
         })
         .await

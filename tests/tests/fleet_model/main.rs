@@ -28,6 +28,7 @@ const QUIET: World = World {
     in_order: false,
     skew: 0,
     revocations: 0,
+    refuses_all: false,
     outages: 0,
     without_a_connection: 0,
     allowed: 0,

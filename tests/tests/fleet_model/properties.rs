@@ -13,6 +13,8 @@ pub(crate) const TWICE: &str = "two saves under one fence, or an older one after
 pub(crate) const REFUSED: &str = "the save of a replica that has the lease was refused";
 pub(crate) const NEEDLESS: &str = "an exchange without a fault and without a need";
 pub(crate) const MORE: &str = "more exchanges than one for each lifetime and each fault";
+pub(crate) const STORM: &str = "more exchanges for an API that refuses all than one for each pause and lifetime";
+pub(crate) const DECLINED: &str = "a replica goes on with a rejected token, and the fleet's exchange is not recent";
 pub(crate) const UNREACHED: &str = "more attempts without a connection than one for each cool-down, and one";
 pub(crate) const ALONE: &str = "a replica failed because one other has no connection";
 pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
@@ -47,6 +49,12 @@ impl Findings {
             over && !replica.paused && !replica.struck
         };
         self.require(!state.replicas.iter().any(is_late), LATE);
+        // Its rejection has no effect now. Another one may have fetched the token alone.
+        let is_declined = |replica: &Replica| {
+            let is_rejected = replica.own.is_some_and(|own| own.held.number <= state.revoked);
+            is_rejected && replica.flight.is_none() && replica.paused_until > state.pause_until
+        };
+        self.require(!state.replicas.iter().any(is_declined), DECLINED);
     }
 
     /// `state` is the one before the answer.
@@ -92,6 +100,7 @@ fn has_lease(world: &World, state: &State, number: usize) -> bool {
     let replica = &state.replicas[number];
     // The lease was granted at the beginning of the flight at the earliest.
     let lasts = replica.flight.is_some_and(|flight| state.now < flight.began + SHORT_LEASE);
-    let is_lossy = world.faults.iter().any(|fault| [Fault::Failover, Fault::StoreDown].contains(fault));
+    let is_lossy =
+        world.faults.iter().any(|fault| [Fault::Failover, Fault::StoreDown, Fault::ClockStep].contains(fault));
     lasts && !replica.struck && !is_lossy
 }

@@ -12,6 +12,7 @@ use self::{
 use super::search::{Broken, Counterexample, Explored, Model, Taken, explore};
 
 const TWICE: &str = "a refresh token was sent although the server had used it up";
+const LOST: &str = "a consent is lost, although no response was";
 
 /// What is explored.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +24,13 @@ struct World {
     faults: u8,
     /// How often the server refuses, and uses nothing up.
     refusals: u8,
+    /// How many callers leave in the middle of what they do. Their last call reaches the store, or does not, or later.
+    cancels: u8,
     /// Whether the store may forget its last write.
     forgets: bool,
 }
 
-const WORLD: World = World { rules: SOUND, fetches: 4, faults: 1, refusals: 0, forgets: false };
+const WORLD: World = World { rules: SOUND, fetches: 4, faults: 1, refusals: 0, cancels: 0, forgets: false };
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct State {
@@ -40,6 +43,18 @@ struct State {
     fetches: u8,
     faults: u8,
     refusals: u8,
+    cancels: u8,
+    /// A host whose caller is gone, and whose call is still on its way.
+    late: Option<Host>,
+    /// Whether a response was lost, because its caller was gone.
+    is_response_lost: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Arrival {
+    Never,
+    Now,
+    Later,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +68,9 @@ enum Step {
     /// The server uses the token up, and its response is lost.
     LostResponse(usize),
     Crash(usize),
+    /// A caller leaves, and its last call arrives or not.
+    Cancel(usize, Arrival),
+    LateCall,
     LeaseEnds,
     Failover,
 }
@@ -71,6 +89,9 @@ impl Model for World {
             fetches: self.fetches,
             faults: self.faults,
             refusals: self.refusals,
+            cancels: self.cancels,
+            late: None,
+            is_response_lost: false,
         }]
     }
 
@@ -104,9 +125,21 @@ impl Model for World {
                     }
                 }
             }
+            if state.cancels > 0 && host.has_a_caller() {
+                steps.push(Step::Cancel(number, Arrival::Never));
+                if host.writes() || matches!(host.phase, Phase::Send { .. }) {
+                    steps.push(Step::Cancel(number, Arrival::Now));
+                }
+                if host.writes() && state.late.is_none() {
+                    steps.push(Step::Cancel(number, Arrival::Later));
+                }
+            }
             if state.faults > 0 && *host != Host::default() {
                 steps.push(Step::Crash(number));
             }
+        }
+        if state.late.is_some() {
+            steps.push(Step::LateCall);
         }
         if state.store.is_leased {
             steps.push(Step::LeaseEnds);
@@ -160,6 +193,32 @@ impl World {
                 next.faults -= 1;
                 next.hosts[number] = Host::default();
             }
+            Step::Cancel(number, arrival) => {
+                next.cancels -= 1;
+                let host = state.hosts[number];
+                let was_sent = match (host.phase, arrival) {
+                    (Phase::Send { token, .. }, Arrival::Now) if token != state.valid => return Err(Broken(TWICE)),
+                    (Phase::Send { .. }, Arrival::Now) => {
+                        (next.valid, next.is_response_lost) = (state.valid + 1, true);
+                        true
+                    }
+                    (_, Arrival::Now) => {
+                        host.clone().calls(&self.rules, Some(&mut next.store));
+                        false
+                    }
+                    (_, Arrival::Later) => {
+                        next.late = Some(host);
+                        false
+                    }
+                    (_, Arrival::Never) => false,
+                };
+                next.hosts[number].is_cancelled(&self.rules, was_sent);
+            }
+            Step::LateCall => {
+                if let Some(mut host) = next.late.take() {
+                    host.calls(&self.rules, Some(&mut next.store));
+                }
+            }
             Step::LeaseEnds => next.store.is_leased = false,
             Step::Failover => next.store.record = state.before,
         }
@@ -167,7 +226,17 @@ impl World {
             next.before = state.store.record;
         }
         next.hosts.sort_unstable();
-        Ok(next)
+        if self.faults == 0 && !self.forgets && self.loses_a_consent(&next) { Err(Broken(LOST)) } else { Ok(next) }
+    }
+}
+
+impl World {
+    /// Whether all is over, and the token that the server accepts is not in the store or cannot be sent.
+    fn loses_a_consent(&self, state: &State) -> bool {
+        let Content { token, mark } = state.store.record.content;
+        let is_over =
+            self.is_end(state) && state.late.is_none() && state.hosts.iter().all(|host| host.pending.is_none());
+        is_over && !state.is_response_lost && (token != state.valid || mark != 0)
     }
 }
 
@@ -177,10 +246,10 @@ fn holds(name: &str, world: World) -> Explored<State> {
     explored
 }
 
-fn breaks(world: World) -> Counterexample {
+fn breaks(world: World, property: &str) -> Counterexample {
     let Err(found) = explore(&world) else { panic!("this is not noticed: {:?}", world.rules) };
     println!("{found:?}");
-    assert_eq!(found.broken, TWICE);
+    assert_eq!(found.broken, property);
     found
 }
 
@@ -204,6 +273,29 @@ fn a_refresh_token_is_spent_once_whatever_is_lost() {
     holds("refresh token, versions ignored", World { rules: Rules { version: false, ..SOUND }, fetches: 3, ..WORLD });
 }
 
+/// A world without faults whose callers leave.
+const LEFT: World = World { faults: 0, fetches: 3, cancels: 1, ..WORLD };
+
+#[test]
+fn a_caller_that_leaves_spends_no_token_twice_and_loses_no_consent() {
+    holds("refresh token, a caller leaves", LEFT);
+    holds("refresh token, two callers leave", World { cancels: 2, ..LEFT });
+    holds("refresh token, a caller leaves, and a fault", World { faults: 1, ..LEFT });
+}
+
+#[test]
+fn each_rule_of_callers_that_leave_is_needed() {
+    for (rules, property) in [
+        (Rules { keeps_marks_of_what_was_sent: false, ..SOUND }, TWICE),
+        (Rules { unmarks_what_was_not_sent: false, ..SOUND }, LOST),
+        (Rules { settles_under_a_lease: false, ..SOUND }, LOST),
+        (Rules { looks_again_when_fenced: false, ..SOUND }, LOST),
+    ] {
+        explore(&LEFT).unwrap_or_else(|found| panic!("the sound protocol: {found:?}"));
+        breaks(World { rules, ..LEFT }, property);
+    }
+}
+
 #[test]
 fn each_rule_of_refresh_tokens_is_needed() {
     for rules in [
@@ -216,11 +308,11 @@ fn each_rule_of_refresh_tokens_is_needed() {
         Rules { fence: false, ..SOUND },
         Rules { fence: false, version: false, ..SOUND },
     ] {
-        breaks(World { rules, ..WORLD });
+        breaks(World { rules, ..WORLD }, TWICE);
     }
 }
 
 #[test]
 fn a_store_that_forgets_a_write_spends_a_refresh_token_twice() {
-    breaks(World { forgets: true, faults: 0, ..WORLD });
+    breaks(World { forgets: true, faults: 0, ..WORLD }, TWICE);
 }

@@ -4,7 +4,8 @@
 
 use super::{
     rules::{
-        COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, MARGIN, Of, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick,
+        COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, LONGEST_LEASE, MARGIN, Of, PATIENCE, Rules, SHORT_LEASE, STALE,
+        Snapshot, Tick,
     },
     store::{Leased, Saved},
 };
@@ -88,6 +89,8 @@ pub(crate) struct Flight {
     has_waited: bool,
     /// The token that was fetched.
     fetched: Option<Held>,
+    /// When the store was asked, if the replica stood still since. Lives in an answer count from there.
+    asked: Option<Tick>,
 }
 
 /// How a flight ended.
@@ -110,6 +113,8 @@ pub(crate) struct Replica {
     pub(crate) number: u8,
     /// Without a connection, it does not try before then.
     pub(crate) rests_until: Tick,
+    /// After a forced renewal, a rejection has no effect before then. Zero if that is over.
+    pub(crate) paused_until: Tick,
     /// How far its own clock is ahead.
     pub(crate) skew: Tick,
     /// Whether a fault hit the flight.
@@ -118,12 +123,28 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn begins(&mut self, now: Tick, reason: Reason) {
-        let (own, number, found, has_waited, fetched) = (self.own, self.number, None, false, None);
-        self.flight = Some(Flight { call: Call::Read, reason, began: now, number, own, found, has_waited, fetched });
+        self.flight = Some(Flight {
+            call: Call::Read,
+            reason,
+            began: now,
+            number: self.number,
+            own: self.own,
+            found: None,
+            has_waited: false,
+            fetched: None,
+            asked: None,
+        });
     }
 
-    /// Takes an answer. Gives the end of the flight, if this is it.
-    pub(crate) fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Option<Ended> {
+    /// It stands still from now on.
+    pub(crate) fn stands_still(&mut self, now: Tick) {
+        if let Some(flight) = &mut self.flight {
+            flight.asked = Some(now);
+        }
+    }
+
+    /// Takes an answer. Gives the end of the flight, if this is it, and whether its token was exchanged by it.
+    pub(crate) fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Option<(Ended, bool)> {
         let mut flight = self.flight?;
         match flight.hears(rules, now, answer) {
             Ok(call) => {
@@ -132,10 +153,12 @@ impl Replica {
             }
             Err(ended) => {
                 self.flight = None;
+                let mut is_exchanged = false;
                 if let Ended::Served(own) = ended {
                     self.own = Some(own);
+                    is_exchanged = flight.fetched.is_some_and(|fetched| fetched.number == own.held.number);
                 }
-                Some(ended)
+                Some((ended, is_exchanged))
             }
         }
     }
@@ -153,13 +176,14 @@ impl Flight {
 
     /// The next call, or the end.
     fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Result<Call, Ended> {
+        let asked = self.asked.take().unwrap_or(now);
         match (self.call, answer) {
-            (Call::Read, Answer::Read(snapshot)) => self.opens(rules, now, snapshot),
+            (Call::Read, Answer::Read(snapshot)) => self.opens(rules, (asked, now), snapshot),
             (Call::Read | Call::Lease { .. }, Answer::Down) => self.exchanges(now, None),
             (Call::Lease { seen, .. }, Answer::Leased(Leased::Granted(fence))) => {
                 self.exchanges(now, Some(Grant { fence, seen, at: now }))
             }
-            (Call::Lease { .. }, Answer::Leased(Leased::Newer(newer))) => self.opens(rules, now, Some(newer)),
+            (Call::Lease { .. }, Answer::Leased(Leased::Newer(newer))) => self.opens(rules, (asked, now), Some(newer)),
             (Call::Lease { .. }, Answer::Leased(Leased::Held(remaining))) => self.waits(rules, now, remaining),
             (Call::Sleep { .. }, Answer::Woken) => self.judge(rules, now),
             (Call::Exchange { lease, .. }, Answer::Exchanged(result)) => self.exchanged(rules, now, lease, result),
@@ -173,12 +197,12 @@ impl Flight {
             }
             (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(self.end(false)),
             (Call::Save { .. }, Answer::Saved(Saved::Changed(changed))) if self.ends_late(rules, now) => {
-                Err(self.better(usable(now, Some(changed))))
+                Err(self.better(usable((asked, now), Some(changed))))
             }
             (Call::Save { lease, .. }, Answer::Saved(Saved::Changed(changed))) => {
-                Ok(Call::Release { fence: lease.fence, better: usable(now, Some(changed)) })
+                Ok(Call::Release { fence: lease.fence, better: usable((asked, now), Some(changed)) })
             }
-            (Call::ReadAgain, Answer::Read(snapshot)) => Err(self.better(usable(now, snapshot))),
+            (Call::ReadAgain, Answer::Read(snapshot)) => Err(self.better(usable((asked, now), snapshot))),
             (Call::ReadAgain, Answer::Down) => Err(self.better(None)),
             (Call::Release { better, .. }, Answer::Released | Answer::Down) => Err(self.better(better)),
             (call, answer) => unreachable!("{answer:?} is no answer to {call:?}"),
@@ -206,10 +230,10 @@ impl Flight {
         true
     }
 
-    fn opens(&mut self, rules: &Rules, now: Tick, snapshot: Option<Snapshot>) -> Result<Call, Ended> {
+    fn opens(&mut self, rules: &Rules, (asked, now): (Tick, Tick), snapshot: Option<Snapshot>) -> Result<Call, Ended> {
         self.found = snapshot.map(|left| {
-            let token = left.content.token.map(|held| Held { until: now + held.until, ..held });
-            Snapshot { content: Content { token, cool_down: now + left.content.cool_down, ..left.content }, ..left }
+            let token = left.content.token.map(|held| Held { until: asked + held.until, ..held });
+            Snapshot { content: Content { token, cool_down: asked + left.content.cool_down, ..left.content }, ..left }
         });
         self.judge(rules, now)
     }
@@ -268,6 +292,9 @@ impl Flight {
 
     fn waits(&mut self, rules: &Rules, now: Tick, remaining: Tick) -> Result<Call, Ended> {
         if !rules.busy_is_an_answer {
+            return self.exchanges(now, None);
+        }
+        if remaining > LONGEST_LEASE && rules.long_leases_are_not_believed {
             return self.exchanges(now, None);
         }
         let in_record = self.found.and_then(|found| found.content.token);
@@ -350,8 +377,9 @@ impl Flight {
 }
 
 /// The token of a record that was just read.
-fn usable(now: Tick, snapshot: Option<Snapshot>) -> Option<Held> {
-    snapshot.and_then(|snapshot| snapshot.content.token).map(|held| Held { until: now + held.until, ..held })
+fn usable((asked, now): (Tick, Tick), snapshot: Option<Snapshot>) -> Option<Held> {
+    let held = snapshot.and_then(|snapshot| snapshot.content.token)?;
+    Some(Held { until: asked + held.until, ..held }).filter(|held| held.until > now)
 }
 
 /// Whether a token should be renewed.

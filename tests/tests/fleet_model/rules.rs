@@ -15,12 +15,18 @@ pub(crate) const SHORT_LEASE: Tick = 2;
 pub(crate) const MARGIN: Tick = 1;
 /// The longest lease.
 pub(crate) const LEASE: Tick = FLIGHT + MARGIN;
+/// A lease that lasts for longer is not believed.
+pub(crate) const LONGEST_LEASE: Tick = 2 * LEASE;
+/// How far the clock of the store steps.
+pub(crate) const CLOCK_STEP: Tick = 40;
 /// The life of a token.
 pub(crate) const LIFE: Tick = 11;
 /// A token with no more than this left is stale.
 pub(crate) const STALE: Tick = 5;
 /// The time for which a failure is shared.
 pub(crate) const COOL_DOWN: Tick = 2;
+/// The pause after a renewal that a rejection forced.
+pub(crate) const PAUSE: Tick = 2;
 
 /// A token and its end, on a clock that the place of the value says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -94,6 +100,10 @@ pub(crate) struct Rules {
     pub(crate) rejection_looks_first: bool,
     /// A record that has the rejected token is not used.
     pub(crate) rejected_is_refused: bool,
+    /// A rejected replica that took another one's token has no pause, unless a rejection had forced that token's exchange.
+    pub(crate) adopting_has_no_pause: bool,
+    /// A token whose exchange was forced has its pause in all replicas.
+    pub(crate) pauses_are_shared: bool,
     /// A replica does not take its own token once more after it has expired.
     pub(crate) expired_is_refused: bool,
     /// The lease of a stale replica outlasts the token that the others have by a short lease at most.
@@ -117,6 +127,8 @@ pub(crate) struct Rules {
     /// The life of a record that is saved counts from the grant of the lease, and not from the save, which may be late.
     /// The protocol does without it, because tokens are refreshed long before they end.
     pub(crate) life_counts_from_the_grant: bool,
+    /// A lease that seems to last for longer than any flight is not waited for: the store's clock was set back.
+    pub(crate) long_leases_are_not_believed: bool,
     /// A waiter gives up at its deadline.
     pub(crate) waits_are_bounded: bool,
     /// A lease ends by itself.
@@ -133,6 +145,8 @@ pub(crate) const SOUND: Rules = Rules {
     busy_is_an_answer: true,
     rejection_looks_first: true,
     rejected_is_refused: true,
+    adopting_has_no_pause: true,
+    pauses_are_shared: true,
     expired_is_refused: true,
     stale_leases_end_with_the_token: true,
     longer_lives_win: true,
@@ -144,6 +158,7 @@ pub(crate) const SOUND: Rules = Rules {
     failures_keep_the_token: true,
     life_is_what_is_left: true,
     life_counts_from_the_grant: false,
+    long_leases_are_not_believed: true,
     waits_are_bounded: true,
     lease_ends: true,
 };

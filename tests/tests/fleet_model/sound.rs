@@ -2,8 +2,10 @@
 
 use super::{
     EVERY_FAULT_OF_A_REPLICA, QUIET, one_of, properties,
+    replica::Call,
     rules::{Rules, SOUND},
     search::explore,
+    store::Saved,
     world::{Fault, World},
 };
 
@@ -26,6 +28,11 @@ fn without_faults_a_lifetime_costs_one_exchange() {
 #[test]
 fn a_rejected_token_is_exchanged_once_for_the_fleet() {
     most("one rejection", World { revocations: 1, ..QUIET });
+}
+
+#[test]
+fn an_api_that_refuses_all_costs_one_exchange_per_pause() {
+    most("the API rejects every token", World { refuses_all: true, until: 10, ..QUIET });
 }
 
 #[test]
@@ -59,6 +66,27 @@ fn one_fault_of_a_replica_costs_one_exchange_more() {
     }
 }
 
+/// In every state in which a replica stands still with a save, and another one has had the lease since.
+#[test]
+fn l61_a_save_after_a_later_lease_is_fenced_in_every_state() {
+    let world = one_of(&[Fault::Pause]);
+    let explored = explore(&world).unwrap();
+    let (mut saves, mut fenced) = (0, 0);
+    for state in &explored.states {
+        for replica in state.replicas.iter().filter(|replica| replica.paused) {
+            let Some(Call::Save { content, lease }) = replica.flight.map(|flight| flight.call) else { continue };
+            if !state.store.has_granted_after(lease.fence) {
+                continue;
+            }
+            saves += 1;
+            let saved = state.store.clone().save(&world.rules, state.now, content, lease.fence, lease.seen);
+            fenced += usize::from(saved == Saved::Fenced);
+        }
+    }
+    println!("a replica pauses before its save, and another has the lease: {fenced} of {saves} saves are fenced");
+    assert!(saves > 1_000 && fenced == saves, "{fenced} of {saves}");
+}
+
 #[test]
 fn one_fault_and_a_failing_server_cost_one_exchange_more() {
     let world = World { outages: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
@@ -85,6 +113,20 @@ fn two_faults_cost_two_exchanges_more() {
 #[test]
 fn a_failover_that_loses_writes_costs_one_exchange_more() {
     assert_eq!(most("a failover", one_of(&[Fault::Failover])), 1);
+}
+
+/// A token in the record seems younger or older, so its end is not judged.
+#[test]
+fn a_step_of_the_stores_clock_costs_one_exchange_for_each_other_replica() {
+    let world = World { allowed: 2, ..one_of(&[Fault::ClockStep]) };
+    assert_eq!(most("the store's clock steps", world), 2);
+}
+
+#[test]
+fn a_lease_that_a_crash_and_a_step_leave_behind_is_not_waited_for() {
+    let faults = &[Fault::Crash, Fault::ClockStep];
+    let world = World { budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) };
+    most("a crash, and then the clock steps", World { only: Some(properties::IN_VAIN), except: None, ..world });
 }
 
 #[test]

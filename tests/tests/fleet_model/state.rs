@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     replica::{Answer, Call, Reason, Replica},
-    rules::{COOL_DOWN, Held, LEASE, LIFE, Rules, STALE, Tick},
+    rules::{COOL_DOWN, Held, LEASE, LIFE, PAUSE, Rules, STALE, Tick},
     store::{Leased, Store},
     world::World,
 };
@@ -21,6 +21,10 @@ pub(crate) struct State {
     pub(crate) issued: Held,
     /// Tokens up to this number are rejected by the API.
     pub(crate) revoked: u8,
+    /// The tokens whose exchange a rejection forced, as bits.
+    pub(crate) forced: u32,
+    /// The end of the pause after the last of them. Zero if it is over.
+    pub(crate) pause_until: Tick,
     /// The time until which nothing should be sent to a server that has failed.
     pub(crate) cool_until: Tick,
     pub(crate) faults: u8,
@@ -52,7 +56,9 @@ impl State {
             up: true,
             before: [Store::default(); 2],
             issued: Held { number: 0, until: 0 },
-            revoked: 0,
+            revoked: if world.refuses_all { u8::MAX } else { 0 },
+            forced: 0,
+            pause_until: 0,
             cool_until: 0,
             faults: world.budget,
             vain_until: 0,
@@ -120,6 +126,42 @@ impl State {
         self.replicas.iter().any(|replica| !replica.paused && has_lease(replica))
     }
 
+    /// The server issues a token to a replica.
+    fn exchange(&mut self, number: usize) -> Held {
+        let held = self.issue();
+        if self.replicas[number].flight.is_some_and(|flight| flight.reason == Reason::Rejected) {
+            self.forced |= 1 << held.number;
+            self.pause_until = self.now + PAUSE;
+        }
+        held
+    }
+
+    /// The pause of a replica that was served a token.
+    pub(crate) fn pauses(&mut self, rules: &Rules, number: usize, reason: Reason, held: Held, is_exchanged: bool) {
+        let is_forced = self.forced & (1 << held.number) != 0;
+        let replica = &mut self.replicas[number];
+        let from = match (is_exchanged, is_forced) {
+            (true, _) if reason == Reason::Rejected => self.now,
+            // It counts from the exchange.
+            (false, true) if rules.pauses_are_shared => held.until.saturating_sub(LIFE),
+            (false, false) if reason == Reason::Rejected && !rules.adopting_has_no_pause => self.now,
+            _ => return,
+        };
+        replica.paused_until = replica.paused_until.max(from + PAUSE);
+        if is_exchanged {
+            // Its save took some time.
+            self.pause_until = self.pause_until.max(from + PAUSE);
+        }
+        self.pass_pauses();
+    }
+
+    /// A pause that is over is none.
+    pub(crate) fn pass_pauses(&mut self) {
+        let now = self.now;
+        let pauses = self.replicas.iter_mut().map(|replica| &mut replica.paused_until);
+        pauses.chain([&mut self.pause_until]).filter(|until| **until <= now).for_each(|until| *until = 0);
+    }
+
     /// Whether a replica has a reason to exchange now.
     pub(crate) fn is_due(&self, number: usize) -> bool {
         let is_fresh = self.issued.number > self.revoked && self.issued.until > self.now + STALE;
@@ -138,7 +180,7 @@ impl State {
                 replica.rests_until = self.now + COOL_DOWN;
                 Answer::NoConnection
             }
-            Some(Call::Exchange { .. }) => Answer::Exchanged(Some(self.issue())),
+            Some(Call::Exchange { .. }) => Answer::Exchanged(Some(self.exchange(number))),
             Some(_) if !self.up => {
                 replica.struck = true;
                 Answer::Down
@@ -155,7 +197,7 @@ impl State {
                 Answer::Saved(self.store.save(rules, now, content, lease.fence, lease.seen))
             }
             Some(Call::Release { fence, .. }) => {
-                self.store.release(rules, now, fence);
+                self.store.release(rules, fence);
                 Answer::Released
             }
         }

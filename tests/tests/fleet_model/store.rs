@@ -1,6 +1,6 @@
 //! The shared store of the model: the contract of `SharedStore`, and the ways to break it.
 
-use super::rules::{Content, Held, LIFE, Rules, Snapshot, Tick};
+use super::rules::{CLOCK_STEP, Content, Held, LIFE, Rules, Snapshot, Tick};
 
 /// A record and a lease, as a store keeps them for one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -82,14 +82,33 @@ impl Store {
         let content = Content { token, cool_down: now + content.cool_down, ..content };
         self.record = Some(Record { content, version: fence });
         self.saved = fence;
-        self.leased_until = self.leased_until.min(now);
+        self.leased_until = 0;
         Saved::Done { again }
     }
 
-    pub(crate) fn release(&mut self, rules: &Rules, now: Tick, fence: u8) {
+    pub(crate) fn release(&mut self, rules: &Rules, fence: u8) {
         if fence == self.fence || !rules.release_by_fence {
-            self.leased_until = self.leased_until.min(now);
+            self.leased_until = 0;
         }
+    }
+
+    /// Its clock is set: ahead, so all that it keeps ends earlier, or back. What has no end stays so.
+    pub(crate) fn step_clock(&mut self, is_ahead: bool) {
+        let step = |until: Tick| match until {
+            0 => 0,
+            _ if is_ahead => until.saturating_sub(CLOCK_STEP),
+            _ => until.saturating_add(CLOCK_STEP),
+        };
+        self.leased_until = step(self.leased_until);
+        if let Some(Record { content, .. }) = &mut self.record {
+            content.cool_down = step(content.cool_down);
+            content.token = content.token.map(|held| Held { until: step(held.until), ..held });
+        }
+    }
+
+    /// Whether another lease was granted after this one.
+    pub(crate) fn has_granted_after(&self, fence: u8) -> bool {
+        self.fence > fence
     }
 
     /// Restarts without its data. It then accepts a save under a fence that it has forgotten, until it grants one.

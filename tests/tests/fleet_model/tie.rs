@@ -1,7 +1,8 @@
 //! The replica of the model against the real source: the same answers must lead to the same calls and the same end.
 //!
 //! One replica, in every state of its own token and for every reason to fetch; every sequence of answers of a store and
-//! a server, where a flight is shown at most one newer record and is kept waiting once or until it gives up.
+//! a server, where a flight is shown at most one newer record and is kept waiting once or until it gives up. The replica
+//! may stand still before an answer, until the time of its flight is over.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,10 @@ use bearer_token_testing::ManualClock;
 
 use super::{
     replica::{Answer, Call, Ended, Reason, Replica},
-    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, Of, PATIENCE, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
+    rules::{
+        CLOCK_STEP, COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, Of, PATIENCE, Rules, SHORT_LEASE, SOUND, STALE,
+        Snapshot, Tick,
+    },
     store::{Leased, Saved},
 };
 
@@ -300,6 +304,7 @@ enum Kind {
 
 /// Both replicas, and what they are told.
 struct Pair<'a> {
+    rules: &'a Rules,
     mint: &'a mut Mint,
     model: Replica,
     real: Real,
@@ -386,6 +391,14 @@ impl Pair<'_> {
                 Next::Ended(result) => panic!("the real one ends with {result:?} before {call:?}: {:?}", self.told),
             };
             self.compare(call, &asked, choices.is_new());
+            // A flight that has waited or looked again is late in the same ways.
+            let may_be_late = newer == 0 && is_held.is_none() && !matches!(call, Call::Sleep { .. });
+            let is_late = may_be_late && choices.choose(2) == 1;
+            if is_late {
+                self.tell("late");
+                self.model.stands_still(self.now);
+                self.pass(self.model.flight.unwrap().until() + 1 - self.now);
+            }
             let (answer, reply) = match call {
                 Call::Read | Call::ReadAgain => {
                     let read = if call == Call::Read { &READ[..] } else { &CHANGED[..] };
@@ -399,8 +412,14 @@ impl Pair<'_> {
                     }
                 }
                 Call::Lease { .. } => {
-                    let of = if newer == 0 { 4 + CHANGED.len() } else { 4 };
+                    let of = if newer == 0 { 5 + CHANGED.len() } else { 5 };
                     match (is_held, choices.choose(if is_held == Some(true) { 1 } else { of })) {
+                        (None, 4) => {
+                            // The clock of the store was set back.
+                            self.tell("held for hours");
+                            let held = RealLeased::Held(TICK * u32::from(CLOCK_STEP));
+                            (Answer::Leased(Leased::Held(CLOCK_STEP)), Reply::Leased(held))
+                        }
                         (Some(true), _) | (None, 2..=3) => {
                             // Held once, or until the replica gives up; for some ticks or for one.
                             let is_forever = is_held == Some(true) || choices.choose(2) == 1;
@@ -410,7 +429,7 @@ impl Pair<'_> {
                             let held = RealLeased::Held(TICK * u32::from(ticks));
                             (Answer::Leased(Leased::Held(ticks)), Reply::Leased(held))
                         }
-                        (_, 1) | (Some(_), 2..=3) => {
+                        (_, 1) | (Some(_), 2..=4) => {
                             self.tell("lease down");
                             (Answer::Down, Reply::Down)
                         }
@@ -422,7 +441,7 @@ impl Pair<'_> {
                         }
                         (_, choice) => {
                             newer += 1;
-                            let kind = CHANGED[choice - 4];
+                            let kind = CHANGED[choice - 5];
                             self.tell(format!("newer {kind:?}"));
                             match self.record(kind) {
                                 (Some(model), Some(real)) => {
@@ -435,8 +454,10 @@ impl Pair<'_> {
                 }
                 Call::Exchange { lease, until } => {
                     // A real one that is as late as the flight has no time to be saved.
-                    let is_slow =
-                        choices.choose(2) == 1 && until > self.now && self.now + 1 < self.model.flight.unwrap().until();
+                    let is_slow = !is_late
+                        && choices.choose(2) == 1
+                        && until > self.now
+                        && self.now + 1 < self.model.flight.unwrap().until();
                     self.pass(is_slow.into());
                     let outcome = choices.choose(3);
                     if outcome == 0 {
@@ -498,7 +519,7 @@ impl Pair<'_> {
                     (Answer::Woken, Reply::Done)
                 }
             };
-            let ended = self.model.hears(&SOUND, self.now, answer);
+            let ended = self.model.hears(self.rules, self.now, answer).map(|(ended, _)| ended);
             next = self.real.next(&mut flight, Some(reply));
             if let Some(ended) = ended {
                 self.compare_ends(ended, &next);
@@ -512,6 +533,10 @@ impl Pair<'_> {
                 });
                 return;
             }
+            if is_late {
+                self.compare_a_flight_that_goes_on(&next);
+                return;
+            }
         }
     }
 
@@ -519,7 +544,7 @@ impl Pair<'_> {
         let is_same = match (call, asked) {
             (Call::Read | Call::ReadAgain, Asked::Read) => true,
             (Call::Lease { seen, ttl }, Asked::Lease { seen: real_seen, ttl: real_ttl }) => {
-                let left = self.model.flight.unwrap().until() - self.now;
+                let left = self.model.flight.unwrap().until().saturating_sub(self.now);
                 let whole = TICK * left.into() + REAL_MARGIN;
                 let expected = if ttl == left + MARGIN {
                     whole
@@ -562,6 +587,23 @@ impl Pair<'_> {
         (token, matches!(look(Reason::Rejected), Next::Ended(Err(_))))
     }
 
+    /// The provider drops a flight that is late and waits for more. So it must have no token yet.
+    fn compare_a_flight_that_goes_on(&mut self, next: &Next) {
+        let call = self.model.flight.unwrap().call;
+        match next {
+            Next::Asked(asked) => {
+                // For how long it asks for the lease does not matter any more.
+                if !matches!((call, asked), (Call::Lease { .. }, Asked::Lease { .. })) {
+                    self.compare(call, asked, false);
+                }
+                assert!(!self.model.flight.unwrap().has_fetched(), "the token is lost: {:?}", self.told);
+            }
+            // It has noticed by itself.
+            Next::Ended(Err(error)) => assert_eq!(error.kind(), ErrorKind::Timeout, "{:?}", self.told),
+            Next::Ended(Ok(_)) => panic!("the real one ends with a token, the model calls {call:?}: {:?}", self.told),
+        }
+    }
+
     fn compare_ends(&self, ended: Ended, next: &Next) {
         let is_same = match (ended, next) {
             (Ended::Served(own), Next::Ended(Ok(token))) => token.secret() == own.held.number.to_string(),
@@ -579,17 +621,17 @@ impl Pair<'_> {
     }
 }
 
-/// How the replica came to its token, as the choices of its first flight.
+/// How the replica came to its token, as the choices of its first flight. Every second choice is about being late.
 const BEFORE: [(&str, &[usize]); 5] = [
     ("none", &[]),
-    ("adopted", &[1]),
-    ("fetched and saved", &[0, 0, 0, 0, 0]),
-    ("fetched, and the save failed", &[0, 0, 0, 0, 2]),
-    ("fetched without the store", &[11, 0, 0]),
+    ("adopted", &[0, 1]),
+    ("fetched and saved", &[0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("fetched, and the save failed", &[0, 0, 0, 0, 0, 0, 0, 0, 2]),
+    ("fetched without the store", &[0, 11, 0, 0, 0]),
 ];
 
-#[test]
-fn the_model_and_the_real_source_do_the_same() {
+/// Plays every schedule. Gives their number, and the kinds of answers and ends.
+fn play_all(rules: &Rules) -> (usize, BTreeSet<String>) {
     let (mut mint, mut kinds, mut schedules) = (Mint::new(), BTreeSet::new(), 0);
     for (before, first) in BEFORE {
         for (reason, after) in [
@@ -605,6 +647,7 @@ fn the_model_and_the_real_source_do_the_same() {
             loop {
                 let (model, real) = (Replica { number: ITSELF, ..Replica::default() }, Real::new(&mint.keys));
                 let mut pair = Pair {
+                    rules,
                     mint: &mut mint,
                     model,
                     real,
@@ -626,7 +669,26 @@ fn the_model_and_the_real_source_do_the_same() {
             }
         }
     }
+    (schedules, kinds)
+}
+
+#[test]
+fn the_model_and_the_real_source_do_the_same() {
+    let (schedules, kinds) = play_all(&SOUND);
     println!("{schedules} schedules, answers and ends: {kinds:?}");
     assert!(schedules > 3_000, "{schedules}");
-    assert_eq!(kinds.len(), 41, "{kinds:?}");
+    assert_eq!(kinds.len(), 43, "{kinds:?}");
+}
+
+/// The comparison notices what a late answer changes.
+#[test]
+#[should_panic(expected = "the real one")]
+fn a_model_whose_late_flights_go_on_differs() {
+    play_all(&Rules { late_flights_end: false, ..SOUND });
+}
+
+#[test]
+#[should_panic(expected = "the model ends with")]
+fn a_model_that_takes_its_expired_token_again_differs() {
+    play_all(&Rules { expired_is_refused: false, ..SOUND });
 }

@@ -70,6 +70,18 @@ fn exchanging_after_a_rejection_without_looking_is_found_out() {
 }
 
 #[test]
+fn a_pause_after_a_token_that_was_adopted_is_found_out() {
+    let rules = Rules { adopting_has_no_pause: false, ..SOUND };
+    breaks(World { rules, revocations: 1, ..QUIET }, properties::DECLINED);
+}
+
+#[test]
+fn a_pause_of_the_exchanging_replica_alone_is_found_out() {
+    let rules = Rules { pauses_are_shared: false, ..SOUND };
+    breaks(World { rules, refuses_all: true, until: 8, ..QUIET }, properties::STORM);
+}
+
+#[test]
 fn failures_that_are_not_shared_are_found_out() {
     breaks(World { rules: Rules { failures_are_shared: false, ..SOUND }, outages: 1, ..QUIET }, properties::NEEDLESS);
 }
@@ -96,13 +108,21 @@ fn a_failure_that_replaces_the_token_is_found_out() {
 
 #[test]
 fn a_lease_without_an_end_is_found_out() {
-    let rules = Rules { lease_ends: false, ..SOUND };
+    // One that lasts for too long is not waited for, either.
+    let rules = Rules { lease_ends: false, long_leases_are_not_believed: false, ..SOUND };
     breaks(World { rules, until: 12, ..one_of(&[Fault::Crash]) }, properties::IN_VAIN);
 }
 
 #[test]
 fn the_life_at_the_save_is_found_out() {
     breaks(World { rules: Rules { life_is_what_is_left: false, ..SOUND }, ..QUIET }, properties::TOO_LONG);
+}
+
+#[test]
+fn waiting_for_a_lease_of_hours_is_found_out() {
+    let rules = Rules { long_leases_are_not_believed: false, ..SOUND };
+    let faults = &[Fault::Crash, Fault::ClockStep];
+    found_out(World { rules, budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) }, properties::IN_VAIN);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::{
     properties::{self, Findings},
-    replica::{Answer, Call, Flight, Reason, Replica, is_stale},
-    rules::{COOL_DOWN, LEASE, Rules, Tick},
+    replica::{Answer, Call, Ended, Flight, Reason, Replica, is_stale},
+    rules::{COOL_DOWN, LEASE, LIFE, PAUSE, Rules, STALE, Tick},
     search::{Broken, Model, Taken},
     state::State,
     store::Store,
@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     LostRequest,
     /// The store forgets its last write, or its last two.
     Failover,
+    /// The clock of the store is set ahead or back.
+    ClockStep,
     /// The store is down for any time, and comes back with its data or without.
     StoreDown,
 }
@@ -39,6 +41,8 @@ pub(crate) struct World {
     pub(crate) skew: Tick,
     /// How often the API rejects all tokens so far.
     pub(crate) revocations: u8,
+    /// Whether the API rejects every token.
+    pub(crate) refuses_all: bool,
     /// How many exchanges the server may fail.
     pub(crate) outages: u8,
     /// How many replicas have no connection to the server.
@@ -73,6 +77,9 @@ pub(crate) enum Step {
     LostRequest(usize),
     Failover {
         writes: usize,
+    },
+    SetClock {
+        is_ahead: bool,
     },
     StoreDown,
     StoreBack {
@@ -118,6 +125,9 @@ impl Model for World {
         if state.up && self.may_fail(state, Fault::StoreDown) {
             steps.push(Step::StoreDown);
         }
+        if self.may_fail(state, Fault::ClockStep) {
+            steps.extend([false, true].map(|is_ahead| Step::SetClock { is_ahead }));
+        }
         if self.may_fail(state, Fault::Failover) {
             steps.extend([1, 2].map(|writes| Step::Failover { writes }));
         }
@@ -147,7 +157,9 @@ impl World {
         }
         let Some(flight) = replica.flight else {
             match replica.own.map(|own| own.held).filter(|held| held.until > state.now) {
-                Some(held) if held.number <= state.revoked => steps.push(Step::Begin(number, Reason::Rejected)),
+                Some(held) if held.number <= state.revoked && replica.paused_until == 0 => {
+                    steps.push(Step::Begin(number, Reason::Rejected));
+                }
                 Some(held) if !is_stale(state.now, held) => {}
                 Some(_) => steps.push(Step::Begin(number, Reason::Stale)),
                 None => steps.push(Step::Begin(number, Reason::Missing)),
@@ -187,6 +199,7 @@ impl World {
         match step {
             Step::Tick => {
                 next.now += 1;
+                next.pass_pauses();
                 findings.after_a_tick(&next);
             }
             Step::Begin(number, reason) => next.begin(number, reason),
@@ -212,6 +225,7 @@ impl World {
             Step::Pause(number) => {
                 next.strike(self, Some(number));
                 next.replicas[number].paused = true;
+                next.replicas[number].stands_still(state.now);
             }
             Step::Resume(number) => {
                 next.replicas[number].paused = false;
@@ -245,6 +259,10 @@ impl World {
                 next.store = next.before[writes - 1];
                 next.before = [next.store; 2];
             }
+            Step::SetClock { is_ahead } => {
+                next.strike(self, None);
+                next.store.step_clock(is_ahead);
+            }
             Step::StoreDown => {
                 next.strike(self, None);
                 next.up = false;
@@ -262,7 +280,8 @@ impl World {
                 next.revoked = next.issued.number;
             }
         }
-        findings.require(next.excess(self) <= self.allowed, properties::MORE);
+        findings.require(self.refuses_all || next.excess(self) <= self.allowed, properties::MORE);
+        findings.require(!self.refuses_all || next.exchanges <= most_refused(next.now), properties::STORM);
         // Only a failover looks back.
         if next.faults == 0 || !self.faults.contains(&Fault::Failover) {
             next.before = [Store::default(); 2];
@@ -303,11 +322,21 @@ impl World {
                 next.exchanges += 1;
             }
             // After a fault, exchanges are counted instead.
-            findings.require(next.faults < self.budget || next.is_due(number), properties::NEEDLESS);
+            let is_counted = next.faults < self.budget || self.refuses_all;
+            findings.require(is_counted || next.is_due(number), properties::NEEDLESS);
         }
-        if let Some(ended) = ended {
+        if let Some((ended, is_exchanged)) = ended {
             next.replicas[number].struck = false;
+            if let (Ended::Served(own), Some(flight)) = (ended, before.flight) {
+                next.pauses(&self.rules, number, flight.reason, own.held, is_exchanged);
+            }
             findings.of_an_end(self, next, &before, ended);
         }
     }
+}
+
+/// The most exchanges for an API that rejects every token: the first, one for its rejection, and then one for each pause
+/// and each lifetime.
+fn most_refused(now: Tick) -> u8 {
+    2 + now / PAUSE + now / (LIFE - STALE)
 }

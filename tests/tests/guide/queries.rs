@@ -8,7 +8,7 @@ use std::{
 
 use bearer_token::{
     AccessToken, Error, ErrorKind, FetchContext, FetchReason, Rejection, TokenProvider,
-    adapter::tell_of_replay,
+    adapter::{tell_of_no_replay, tell_of_replay},
     oauth::{ClientAuth, RefreshToken, TokenEndpoint},
     observe::{CacheRead, Metrics, StoreOperation, StoreOutcome, WaitOutcome},
     store::MemoryStore,
@@ -76,9 +76,10 @@ fn values(metric: &str, label: &str) -> Option<Vec<String>> {
         ("bearer_token_wait_duration_seconds", "outcome") => words(&waits.map(WaitOutcome::as_str)),
         ("bearer_token_unserved_total", "outcome") => words(&["failed", "refused", "dropped"]),
         ("bearer_token_cache_reads_total", "state") => words(&reads.map(CacheRead::as_str)),
-        ("bearer_token_rejections_total" | "bearer_token_replays_total", "outcome") => {
-            words(&rejections.map(Rejection::as_str))
-        }
+        (
+            "bearer_token_rejections_total" | "bearer_token_replays_total" | "bearer_token_not_replayed_total",
+            "outcome",
+        ) => words(&rejections.map(Rejection::as_str)),
         ("bearer_token_requests_without_token_total", "outcome") => words(&["passed", "refused"]),
         (_, "store") => words(&["refresh_token", "shared"]),
         (_, "operation") => words(&operations.map(StoreOperation::as_str)),
@@ -222,7 +223,9 @@ async fn every_metric_has_the_labels_of_the_table() {
     for uri in ["https://api.example.com/", "https://files.example.com/"] {
         let _ = provider.authorize(&mut Request::get(uri).body(()).unwrap());
     }
-    tell_of_replay(ticket, ticket.reject(&HeaderMap::new()));
+    let rejection = ticket.reject(&HeaderMap::new());
+    tell_of_replay(ticket, rejection);
+    tell_of_no_replay(ticket, rejection);
     server.token_endpoint().always(bearer_token_testing::Fault::status(503));
     provider.refresh_now().await.unwrap_err();
     let failing = |_cx: FetchContext| std::future::ready(Err::<AccessToken, _>(Error::new(ErrorKind::Source, "no")));

@@ -7,10 +7,11 @@ use bearer_token_config::ProviderConfig;
 
 use crate::{
     names::PREFIX,
-    row::{Row, Told},
+    row::{PROVIDER, Row, Told},
 };
 
 fn toml(text: &str) -> Told {
+    let text = &format!("name = \"{PROVIDER}\"\n{text}");
     let result = ProviderConfig::from_toml(text).and_then(ProviderConfig::build);
     Told::result(result).of_configuration(text)
 }
@@ -57,9 +58,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "2",
             "a key file that is not there",
             jwt("algorithm = \"RS256\"\nkey = { file = \"/nowhere/key.pem\" }"),
-            ["jwt.key", "/nowhere/key.pem", "No such file"],
-            [],
-            ["cannot be read"],
+            ["jwt.key", "/nowhere/key.pem", "cannot be read", "No such file"],
+            ["a private key as PEM or JWK"],
+            ["correct where it is"],
         ),
         Row::new(
             "5",
@@ -123,9 +124,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "21",
             "a variable that is not set",
             client("id = \"a\"\nsecret = { env = \"MISTAKES_UNSET\" }"),
-            ["MISTAKES_UNSET", "not set"],
-            ["token_endpoint.client.secret"],
-            [],
+            ["token_endpoint.client.secret", "MISTAKES_UNSET", "not set"],
+            ["the name of a variable that is set"],
+            ["set it for this process"],
         ),
         Row::new(
             "41",
@@ -133,7 +134,7 @@ pub(crate) fn rows() -> Vec<Row> {
             toml("token = { value = \"abc\" }\nallow_origins = [\"https://api.example.com/v1\"]"),
             ["allow_origins", "path"],
             ["https://api.example.com"],
-            [],
+            ["remove it"],
         ),
         Row::new(
             "43",
@@ -154,7 +155,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "47",
             "YAML",
-            file("provider.yaml", "token_endpoint:\n  url: https://as.example.com/token\n"),
+            file("accounting.yaml", "token_endpoint:\n  url: https://as.example.com/token\n"),
             [".yaml", "YAML"],
             ["TOML", "JSON"],
             [".json"],
@@ -162,7 +163,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "48",
             "an empty file",
-            file("provider.toml", ""),
+            file("accounting.toml", ""),
             ["configuration", "none of"],
             ["one of them"],
             ["`token`", "`jwt`", "`token_endpoint`"],
@@ -181,7 +182,7 @@ pub(crate) fn rows() -> Vec<Row> {
             with_file("key.pem", b"", |path| format!("[jwt]\nalgorithm = \"RS256\"\nkey = {{ file = \"{path}\" }}")),
             ["jwt.key", "found"],
             ["private key"],
-            [],
+            ["look at the program that writes the file"],
         ),
         Row::new(
             "53",
@@ -237,7 +238,7 @@ pub(crate) fn rows() -> Vec<Row> {
             client("id = \"a\"\nsecret = \"\""),
             ["token_endpoint.client.secret", "an empty secret"],
             ["the secret itself"],
-            [],
+            ["look at what sets it"],
         ),
         Row::new(
             "own: several",
@@ -246,7 +247,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["(1) jwt.yyyy", "(2) jwt.zzz"],
             ["one of `", "listed above"],
             [],
-        ),
+        )
+        .changes_nothing("no known field is similar, so advice would be a guess"),
         Row::new(
             "own: a reference",
             "a reference to a variable, which nothing replaces",
@@ -266,10 +268,10 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "own: a key for a configuration",
             "a key file in place of the configuration",
-            file("key.pem", "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n"),
-            ["key.pem", "not TOML"],
-            [],
-            ["is this a key"],
+            file("accounting.pem", "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\n"),
+            ["accounting.pem", "not TOML"],
+            ["expected a configuration"],
+            ["is this the key?", "path of the configuration"],
         ),
         Row::new(
             "own: negative",
@@ -278,7 +280,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["jwt.expiry_seconds", "negative"],
             ["zero or more"],
             [],
-        ),
+        )
+        .changes_nothing("what was expected is the number to write"),
         Row::new(
             "own: word for a switch",
             "a switch in quotes",
@@ -301,15 +304,15 @@ pub(crate) fn rows() -> Vec<Row> {
             toml("[token_endpoint]\nscope = \"read\""),
             ["token_endpoint.url", "found no"],
             ["URL"],
-            [],
+            ["set that of the token endpoint"],
         ),
         Row::new(
             "own: user information",
             "a password in the URL",
             toml("[token_endpoint]\nurl = \"https://a:planted-password@as.example.com/token\""),
             ["token_endpoint.url"],
-            [],
-            ["client"],
+            ["expected none"],
+            ["set `token_endpoint.client`"],
         ),
         Row::new(
             "own: secret for a key",
@@ -319,31 +322,31 @@ pub(crate) fn rows() -> Vec<Row> {
             ),
             ["token_endpoint.client.jwt.key"],
             ["private key"],
-            [],
+            ["set `token_endpoint.client.method`"],
         ),
         Row::new(
             "own: reserved parameter",
             "a secret as a parameter",
             endpoint("parameters = { client_secret = { value = \"planted\" } }\n"),
             ["token_endpoint.parameters.client_secret"],
-            ["token_endpoint.client"],
-            [],
+            ["made for each request"],
+            ["set `token_endpoint.client.method = \"post\"`"],
         ),
         Row::new(
             "own: reserved subject token",
             "a credential as a parameter",
             endpoint("parameters = { subject_token = { value = \"planted\" } }\n"),
             ["token_endpoint.parameters.subject_token"],
-            [],
-            [],
+            ["made for each request"],
+            ["set `token_exchange`"],
         ),
         Row::new(
             "own: newline in a scope",
             "a newline in a scope",
             endpoint("scope = \"read\\nwrite\"\n"),
             ["token_endpoint.scope", "newline"],
-            ["space"],
-            [],
+            ["one line of text"],
+            ["put a space in its place"],
         ),
         Row::new(
             "own: no file for refresh tokens",
@@ -359,7 +362,7 @@ pub(crate) fn rows() -> Vec<Row> {
             hmac("[token]\nvalue = \"planted-token\""),
             ["token", "jwt"],
             ["one"],
-            [],
+            ["remove one of them"],
         ),
         Row::new(
             "own: quotes around a secret",
@@ -370,7 +373,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 )
             }),
             ["token_endpoint.client.secret", "quotes"],
-            [],
+            ["the value alone"],
             ["remove"],
         ),
         Row::new(
@@ -445,6 +448,7 @@ pub(crate) fn rows() -> Vec<Row> {
 /// Environment variables in place of a file.
 pub(crate) fn variables() -> Vec<Row> {
     let told = |variables: &[(&'static str, &'static str)]| {
+        let variables: Vec<_> = variables.iter().copied().chain([("NAME", PROVIDER)]).collect();
         let all = variables.iter().map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned()));
         let input: String = variables.iter().map(|(name, _)| format!("{PREFIX}{name}\n")).collect();
         let result: Result<TokenProvider, Error> = ProviderConfig::from_variables(PREFIX, all).build();
@@ -473,9 +477,10 @@ pub(crate) fn variables() -> Vec<Row> {
             "a client secret without an id",
             told(&[url, ("TOKEN_ENDPOINT__CLIENT__SECRET", "planted-secret")]),
             ["BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__ID"],
+            ["the client's id"],
             [],
-            [],
-        ),
+        )
+        .changes_nothing("the variable to set is where the message begins"),
         Row::new(
             "own: reference in a variable",
             "a variable that another tool should have replaced",

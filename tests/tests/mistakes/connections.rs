@@ -12,7 +12,7 @@ use tests::tls::Ca;
 
 use crate::{
     events::events,
-    row::{Row, Told},
+    row::{PROVIDER, Row, Told},
     tls::refused,
     world::run,
 };
@@ -24,7 +24,8 @@ fn error(url: &str, transport: HttpTransportBuilder) -> Error {
         .transport(transport.build().unwrap())
         .build()
         .unwrap();
-    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    let provider =
+        TokenProvider::builder(source).allow_origin("https://api.example.com").name(PROVIDER).build().unwrap();
     run(async { provider.token().await.unwrap_err() })
 }
 
@@ -32,6 +33,9 @@ fn told(url: &str, transport: HttpTransportBuilder) -> Told {
     let (error, events) = events(|| error(url, transport));
     Told::error(&error).with_event(&events)
 }
+
+/// Why these messages have no clause about what was expected.
+const CONNECTION: &str = "the sentence begins with what is missing: a connection";
 
 pub(crate) fn rows() -> Vec<Row> {
     // A port that was free a moment ago.
@@ -48,7 +52,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["http://127.0.0.1", "connection refused"],
             [],
             ["check the port"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "23",
             "a host that does not exist",
@@ -56,7 +61,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["https://as.invalid", "could not be resolved"],
             [],
             ["check the host", "DNS"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "24",
             "a private CA",
@@ -64,7 +70,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
             ["`ca`", "SSL_CERT_FILE"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "24 again",
             "a private CA that was made again with the same name",
@@ -72,7 +79,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
             ["`ca`", "SSL_CERT_FILE"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "25",
             "a server certificate that has expired",
@@ -80,7 +88,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["https://127.0.0.1", "certificate expired", "ago"],
             [],
             ["renew it"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "25 name",
             "a server certificate for another host",
@@ -107,7 +116,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["https://as.example.com", "proxy", &*format!("127.0.0.1:{free}").leak(), "connection refused"],
             [],
             ["proxy"],
-        ),
+        )
+        .expects_nothing(CONNECTION),
         Row::new(
             "28",
             "a machine without CA certificates",
@@ -115,7 +125,8 @@ pub(crate) fn rows() -> Vec<Row> {
             ["CA certificates"],
             [],
             ["install", "`ca-certificates`", "SSL_CERT_FILE"],
-        ),
+        )
+        .expects_nothing("what could not be read is what was expected"),
     ]
 }
 

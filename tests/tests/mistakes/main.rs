@@ -2,8 +2,8 @@
 //! change.
 //!
 //! Rows with a number are the provoked mistakes of a first use; the others are ours. Every row also holds that the
-//! message repeats no planted secret, and that each path in it is a field, a variable or a builder's method that
-//! exists.
+//! message repeats no planted secret, that it names the provider, and that each path in it is a field, a variable or a
+//! builder's method that exists. A row that leaves out what was expected, or what to change, has a reason for it.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 
@@ -18,10 +18,10 @@ mod tls;
 mod token_requests;
 mod world;
 
-use self::row::Row;
+use self::row::{Named, Row};
 
 /// Runs one table, and reports every row that fails.
-fn check(rows: &[Row]) {
+fn check(rows: &[Row], named: &Named) {
     assert!(rows.len() >= 3, "a table with rows");
     let only = std::env::var("MISTAKE").ok();
     let mut failures = Vec::new();
@@ -29,37 +29,37 @@ fn check(rows: &[Row]) {
         if std::env::var_os("MISTAKES_SHOW").is_some() {
             println!("{row}");
         }
-        failures.extend(row.failure());
+        failures.extend(row.failure(named));
     }
     assert!(failures.is_empty(), "{} of {} rows fail:\n\n{}", failures.len(), rows.len(), failures.join("\n"));
 }
 
 #[test]
 fn configurations_are_explained() {
-    check(&configuration::rows());
+    check(&configuration::rows(), &Named::Provider);
 }
 
 #[test]
 fn variables_are_explained() {
-    check(&configuration::variables());
+    check(&configuration::variables(), &Named::Provider);
 }
 
 #[test]
 fn keys_are_explained() {
-    check(&keys::rows());
+    check(&keys::rows(), &Named::No("a key is read before there is a provider that could use it"));
 }
 
 #[test]
 fn refused_token_requests_are_explained() {
-    check(&token_requests::rows());
+    check(&token_requests::rows(), &Named::Provider);
 }
 
 #[test]
 fn broken_connections_are_explained() {
-    check(&connections::rows());
+    check(&connections::rows(), &Named::Provider);
 }
 
 #[test]
 fn requests_without_a_token_are_explained() {
-    check(&requests::rows());
+    check(&requests::rows(), &Named::Provider);
 }

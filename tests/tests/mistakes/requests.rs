@@ -7,14 +7,15 @@ use http::Request;
 
 use crate::{
     events::events,
-    row::{Row, Told},
+    row::{PROVIDER, Row, Told},
     world::run,
 };
 
 /// What is told about one request, with a provider that has a token.
 fn request(builder: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder, url: &str) -> Told {
     let (result, events) = events(|| {
-        let provider = Arc::new(builder(TokenProvider::builder(StaticToken::new("planted-token"))).build()?);
+        let provider =
+            Arc::new(builder(TokenProvider::builder(StaticToken::new("planted-token")).name(PROVIDER)).build()?);
         run(async { provider.token().await })?;
         let mut request = Request::get(url).body(()).unwrap();
         provider.authorize(&mut request)
@@ -54,18 +55,18 @@ pub(crate) fn rows() -> Vec<Row> {
             "another origin, and others are refused",
             request(|builder| ours(builder).refuse_other_origins(), "https://files.example.net/"),
             ["https://files.example.net"],
-            [],
+            ["among the allowed origins"],
             ["allow_origin"],
         ),
         Row::new(
             "8",
             "a token that cannot be in a header",
             Told::result(run(async {
-                TokenProvider::builder(StaticToken::new("planted token")).build()?.token().await
+                TokenProvider::builder(StaticToken::new("planted token")).name(PROVIDER).build()?.token().await
             })),
             ["a space", "byte 8 of 13"],
             ["RFC 6750"],
-            [],
+            ["check what the source reads as the token"],
         ),
     ]
 }

@@ -14,7 +14,26 @@ pub(crate) struct Row {
     id: &'static str,
     mistake: &'static str,
     told: Told,
-    words: [(&'static str, Vec<&'static str>); 3],
+    parts: [Part; 3],
+}
+
+/// One of the things that a message must say.
+struct Part {
+    what: &'static str,
+    /// Each must occur in the message.
+    words: Vec<&'static str>,
+    /// Why the message need not say it.
+    reason: Option<&'static str>,
+}
+
+/// The name of the provider in each table. A message that an operator reads says which provider it is about.
+pub(crate) const PROVIDER: &str = "accounting";
+
+/// Whether the messages of a table name the provider.
+pub(crate) enum Named {
+    Provider,
+    /// They cannot, for this reason.
+    No(&'static str),
 }
 
 /// What a user sees of a mistake.
@@ -81,12 +100,24 @@ impl Row {
         expected: [&'static str; E],
         change: [&'static str; C],
     ) -> Self {
-        let words = [
+        let parts = [
             ("what was found", found.to_vec()),
             ("what was expected", expected.to_vec()),
             ("what to change", change.to_vec()),
         ];
-        Row { id, mistake, told, words }
+        Row { id, mistake, told, parts: parts.map(|(what, words)| Part { what, words, reason: None }) }
+    }
+
+    /// Says why the message does not say what was expected. Without a reason, an empty list fails.
+    pub(crate) fn expects_nothing(mut self, reason: &'static str) -> Self {
+        self.parts[1].reason = Some(reason);
+        self
+    }
+
+    /// Says why the message does not say what to change. Without a reason, an empty list fails.
+    pub(crate) fn changes_nothing(mut self, reason: &'static str) -> Self {
+        self.parts[2].reason = Some(reason);
+        self
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -94,12 +125,25 @@ impl Row {
     }
 
     /// What is wrong with the message, if anything is.
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self, named: &Named) -> Option<String> {
         let mut wrong = Vec::new();
         let message = self.told.message.to_lowercase();
-        for (what, words) in &self.words {
+        for Part { what, words, reason } in &self.parts {
             let missing = words.iter().filter(|word| !message.contains(&word.to_lowercase()));
             wrong.extend(missing.map(|word| format!("does not say {what}: {word:?}")));
+            match reason {
+                None if words.is_empty() => wrong.push(format!("the row has neither words nor a reason for {what}")),
+                Some(reason) if !words.is_empty() => {
+                    wrong.push(format!("has words for {what}, and a reason: {reason}"));
+                }
+                Some(reason) if reason.split(' ').count() < 4 => wrong.push(format!("is no reason: {reason}")),
+                _ => {}
+            }
+        }
+        match named {
+            Named::Provider if !message.contains(PROVIDER) => wrong.push("does not name the provider".to_owned()),
+            Named::No(reason) if message.contains(PROVIDER) => wrong.push(format!("names the provider, but {reason}")),
+            _ => {}
         }
         for text in [&self.told.message, &self.told.printed] {
             if text.contains(PLANTED) {

@@ -46,6 +46,9 @@ fn expired_tokens() -> Told {
     faulty(Fault::json(200, &body))
 }
 
+/// Why there is no message.
+const UNKNOWN_LIFETIME: &str = "the token is used for the default lifetime, as if the response named none";
+
 pub(crate) fn rows() -> Vec<Row> {
     let body = |body: serde_json::Value| faulty(Fault::json(200, &body));
     vec![
@@ -86,7 +89,7 @@ pub(crate) fn rows() -> Vec<Row> {
             "a wrong client secret",
             wrong_secret(),
             ["401", "invalid_client"],
-            [],
+            ["expected a token"],
             ["check the client secret"],
         ),
         Row::new("29", "a web page in place of JSON", faulty(Fault::html()), ["200", "HTML"], ["JSON"], ["URL"]),
@@ -104,23 +107,23 @@ pub(crate) fn rows() -> Vec<Row> {
             body(json!({ "token": "planted-token" })),
             ["200"],
             ["access_token"],
-            [],
+            ["name that field in the response format"],
         ),
         Row::new(
             "32",
             "a redirect",
             faulty(Fault::redirect("https://login.example.com/planted")),
             ["307", "not followed"],
-            [],
+            ["expected a token"],
             ["URL"],
         ),
         Row::new(
             "33",
             "a server that hangs",
             hanging(),
-            ["no token within 10s", "provider=\"http://127.0.0.1"],
-            [],
-            [],
+            ["no token within 10s", "aborted"],
+            ["a token in time"],
+            ["latency of the server", "`Policy::fetch_timeout`"],
         ),
         Row::new(
             "34",
@@ -135,17 +138,24 @@ pub(crate) fn rows() -> Vec<Row> {
             "an error with status 200",
             body(json!({ "error": "invalid_scope", "error_description": "unknown scope" })),
             ["200", "invalid_scope"],
-            [],
+            ["expected a token"],
             ["scope"],
         ),
-        Row::new("36", "tokens that have expired already", expired_tokens(), ["expired", "WARN"], [], []),
+        Row::new(
+            "36",
+            "tokens that have expired already",
+            expired_tokens(),
+            ["expired", "WARN"],
+            ["serves the waiting requests only"],
+            ["check the clocks and the token's lifetime"],
+        ),
         Row::new(
             "37",
             "too many token requests",
             faulty(Fault::status(429).header("retry-after", "7")),
             ["429", "7s"],
+            ["expected a token"],
             ["fewer token requests"],
-            [],
         ),
         Row::new("38", "a clock that is 20 minutes behind", wrong_clock(1200), ["WARN", "clock"], ["1200"], ["behind"]),
         Row::new(
@@ -161,15 +171,16 @@ pub(crate) fn rows() -> Vec<Row> {
             "an outage with an OAuth error code",
             faulty(Fault::oauth_error(503, "invalid_grant")),
             ["503"],
+            ["expected a token"],
             [],
-            [],
-        ),
+        )
+        .changes_nothing("the provider tries again by itself, and nothing has to change here"),
         Row::new(
             "own: wrong method",
             "a client that is refused with 403",
             faulty(Fault::status(403)),
             ["403"],
-            [],
+            ["expected a token"],
             ["client"],
         ),
         Row::new(
@@ -183,7 +194,9 @@ pub(crate) fn rows() -> Vec<Row> {
             ["no error"],
             [],
             [],
-        ),
+        )
+        .expects_nothing(UNKNOWN_LIFETIME)
+        .changes_nothing(UNKNOWN_LIFETIME),
     ]
 }
 

@@ -6,7 +6,10 @@ use bearer_token::{Bearer, Error, TokenProvider, platform::Platform};
 use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{AuthorizationServer, Client, Issuer, ManualClock, TestKey};
 
-use crate::{events::events, row::Told};
+use crate::{
+    events::events,
+    row::{PROVIDER, Told},
+};
 
 pub(crate) const SECRET: &str = "planted-client-secret-of-32-bytes";
 
@@ -31,7 +34,9 @@ impl World {
     pub(crate) fn client(&self) -> String {
         let url = self.server.token_url();
         let client = format!("[token_endpoint.client]\nid = \"reports\"\nsecret = {{ value = \"{SECRET}\" }}");
-        format!("allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n{client}")
+        format!(
+            "name = \"{PROVIDER}\"\nallow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n{client}"
+        )
     }
 
     /// A configuration of the grant `jwt-bearer` that works.
@@ -39,7 +44,9 @@ impl World {
         let (url, pem) = (self.server.token_url(), self.key.private_pem());
         let claims = format!("issuer = \"app\"\nsubject = \"alice\"\naudience = \"{url}\"");
         let jwt = format!("[jwt]\nalgorithm = \"ES256\"\nkey = '''{pem}'''\n{claims}");
-        format!("allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n{jwt}")
+        format!(
+            "name = \"{PROVIDER}\"\nallow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n{jwt}"
+        )
     }
 
     /// A provider on the world's clock.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bearer_token::{
-    TokenProvider,
+    CredentialInUse, ErrorKind, TokenProvider,
     observe::{Event, EventKind, Observer},
 };
 use bearer_token_config::ProviderConfig;
@@ -77,9 +77,15 @@ impl World {
             assert!(self.gets_a_token().await, "the server does not know the new one yet");
         }
         assert_eq!(self.events(), ["kept", "kept"]);
+        let status = self.provider.status();
+        let Some(CredentialInUse::Previous(error)) = &status.credential else { panic!("{status:?}") };
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(status.to_string().contains("; the previous credential is in use, because"), "{status}");
+        assert!(!format!("{status:?} {status}").contains("secret of the test"), "{status:?}");
         register(&self.server, true);
         assert!(self.gets_a_token().await);
         assert_eq!(self.events(), ["replaced"]);
+        assert!(matches!(self.provider.status().credential, Some(CredentialInUse::Latest)));
         // The old one is forgotten with that.
         register(&self.server, false);
         assert!(!self.gets_a_token().await);

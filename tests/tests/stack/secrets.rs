@@ -32,7 +32,7 @@ const SERVER_TEXT: &str = "MARK-text-of-the-server";
 const PANIC: &str = "MARK-payload-of-a-panic";
 const CLAIM: &str = "MARK-claim-value";
 
-// shows: 6749/10.1 6749/10.3a 6750/5.3a 8693/5 9110/17.16
+// shows: 6749/10.1 6749/10.3a 6750/5.3a 8693/6a 9110/17.16
 #[tokio::test]
 async fn l38_a_whole_life_cycle_shows_no_secret() {
     let listener = Listener::listen();

@@ -97,7 +97,7 @@ fn matrix() -> impl Iterator<Item = (Verified, Adapter)> {
     ALGORITHMS.into_iter().flat_map(|algorithm| Adapter::BOTH.map(|adapter| (algorithm, adapter)))
 }
 
-// shows: 6749/3.2.1a 6749/4.4.2b 8693/2.1.1 9700/2.5a
+// shows: 6749/3.2.1a 6749/4.4.2b 9700/2.5a
 #[tokio::test]
 async fn client_credentials_work_with_every_method_of_client_authentication() {
     let (private, public) = keys(Verified::ES256);

@@ -132,7 +132,8 @@ impl KeyFields<'_> {
             Origin::File(file) if is_empty(&cx.directory.join(file)) => {
                 let problem =
                     Problem::new(path, format!("found an empty file `{}`", cx.directory.join(file).display()));
-                cx.report.add(problem.expecting("a private key as PEM or JWK, or the HMAC secret"));
+                let problem = problem.expecting("a private key as PEM or JWK, or the HMAC secret");
+                cx.report.add(problem.advise(Advice::text("look at the program that writes the file")));
                 return None;
             }
             Origin::File(file) if key.steps.is_encoding_only() => {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bearer_token::{
-    AccessToken, ChallengeTest, Error, FetchContext, HotSwap, Identity, TokenSource,
+    AccessToken, ChallengeTest, CredentialInUse, Error, FetchContext, HotSwap, Identity, TokenSource,
     oauth::{ProtectedResource, StepUp, TokenEndpoint, TokenEndpointBuilder},
 };
 #[cfg(test)]
@@ -132,6 +132,13 @@ impl TokenSource for Source {
             Source::Endpoint(endpoint) => endpoint.challenge_test(),
             Source::Swapped(swap) => swap.challenge_test(),
             Source::Resource(resource) => resource.challenge_test(),
+        }
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        match self {
+            Source::Swapped(swap) => Some(swap.in_use()),
+            Source::Endpoint(_) | Source::Resource(_) => None,
         }
     }
 }

@@ -167,5 +167,7 @@ impl Stage<'_> {
 }
 
 fn only_one(path: &str, other: &str) -> Problem {
-    Problem::new(path, format!("found beside {other}")).expecting("only one way to get tokens")
+    Problem::new(path, format!("found beside {other}"))
+        .expecting("only one way to get tokens")
+        .advise(Advice::text("remove one of them"))
 }

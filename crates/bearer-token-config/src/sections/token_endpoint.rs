@@ -103,7 +103,8 @@ pub(crate) struct EndpointFields {
     max_clock_offset_seconds: Option<Seconds>,
     /// Go on with the previous secret or key while the server refuses a new one. It is the client's secret, or the key
     /// that signs, in a file that is read again at each fetch. The first token that the new one brings ends the previous
-    /// one. `TokenProvider::refresh_when_changed` tries a new one at once.
+    /// one. `TokenProvider::refresh_when_changed` tries a new one at once, and `TokenProvider::status` says which is in
+    /// use.
     keep_previous_credential: bool,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,

@@ -139,6 +139,38 @@ fn without_variables_a_problem_names_one() {
 }
 
 #[test]
+fn a_named_variable_with_the_prefix_is_explained() {
+    let toml = "allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"https://as.example.com/token\"\n\
+                client = { id = \"a\", secret = { env = \"APP_CLIENT_SECRET\" } }";
+    let config = ProviderConfig::from_toml(toml).unwrap();
+    let variables = [("APP_CLIENT_SECRET", "planted"), ("APP_NAME", "billing")];
+    let error = config.override_with_variables(PREFIX, variables).build().unwrap_err().to_string();
+    for part in [
+        "APP_CLIENT_SECRET: found the variable of `token_endpoint.client.secret` with the prefix `APP_`",
+        "expected a name that begins in another way",
+        "rename the variable, and write its new name there",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!error.contains("does not exist") && !error.contains("planted"), "{error}");
+
+    // Named by a variable, and like an existing field: the secret does not become the provider's name.
+    let variables = [
+        ("APP_TOKEN_ENDPOINT__URL", "https://as.example.com/token"),
+        ("APP_TOKEN_ENDPOINT__CLIENT__ID", "a"),
+        ("APP_TOKEN_ENDPOINT__CLIENT__SECRET__ENV", "APP_NAME"),
+        ("APP_NAME", "planted"),
+    ];
+    let error = of(variables).build().unwrap_err().to_string();
+    assert!(error.contains("APP_NAME: found the variable of `token_endpoint.client.secret`"), "{error}");
+    assert!(!error.contains("planted"), "{error}");
+
+    // The same field, once by its name and once by its prefix: both mean the same value.
+    let config = ProviderConfig::from_toml("token = { env = \"APP_TOKEN\" }").unwrap();
+    config.override_with_variables(PREFIX, [("APP_TOKEN", "t")]).build().unwrap();
+}
+
+#[test]
 fn two_variables_for_one_field_are_a_problem() {
     for (one, other) in
         [("APP_TOKEN", "APP_token"), ("APP_TOKEN", "APP_TOKEN__FILE"), ("APP_TOKEN__FILE", "APP_TOKEN__FILE__X")]

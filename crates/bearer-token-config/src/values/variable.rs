@@ -1,6 +1,6 @@
 //! Environment variables that a configuration names.
 
-use bearer_token::Problem;
+use bearer_token::{Advice, Problem};
 use zeroize::Zeroizing;
 
 /// Reads a variable. The error says what is wrong with it.
@@ -12,6 +12,7 @@ pub(crate) fn read_variable(path: &str, name: &str) -> Result<Zeroizing<Vec<u8>>
     let value = std::env::var_os(name).ok_or_else(|| {
         Problem::new(path, format!("found the environment variable `{name}`, which is not set"))
             .expecting("the name of a variable that is set")
+            .advise(Advice::text("set it for this process"))
     })?;
     let value = value.into_string().map_err(|_| {
         Problem::new(path, format!("found the environment variable `{name}`, which is not UTF-8"))

@@ -4,7 +4,10 @@
 //! returns one [`Error`]. So a user sees every mistake of a nested configuration at once, each under its full path,
 //! such as `client_auth.key`.
 
-use crate::{error::Error, problem::Problems};
+use crate::{
+    error::Error,
+    problem::{Problem, Problems},
+};
 
 impl Problems {
     /// Adds the problems of a part, under the part's path.
@@ -28,10 +31,18 @@ impl Problems {
     }
 }
 
+impl Error {
+    /// The same error with other problems.
+    #[allow(dead_code, reason = "used with the feature `jwt`")]
+    pub(crate) fn map_problems(self, mut change: impl FnMut(Problem) -> Problem) -> Self {
+        self.map(|inner| inner.problems = inner.problems.drain(..).map(&mut change).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::ErrorKind, problem::Problem};
+    use crate::error::ErrorKind;
 
     #[test]
     fn one_error_lists_every_problem() {

@@ -251,7 +251,11 @@ impl ResponseReader {
             Some(Field::NotUtf8) => unusable(&format!("a field `{name}` that is not UTF-8")),
             Some(Field::NotJson) => unusable(&format!("a field `{name}` with characters that JSON does not allow")),
             Some(_) => unusable(&format!("a field `{name}` that is not a string")),
-            None => unusable("JSON without a token"),
+            None => {
+                let expected = self.format.expected();
+                let advice = "if another field has it, name that field in the response format";
+                Err(self.unusable(status, &format!("JSON without a token; {expected}: {advice}")))
+            }
         }
     }
 

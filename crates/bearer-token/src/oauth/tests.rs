@@ -288,7 +288,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
     assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
 }
 
-// shows: 6749/2.3 6749/3.2e 7521/4.2b
+// shows: 6749/2.3 6749/3.2e 7523/2.2b
 #[test]
 fn only_one_side_sends_the_client_id() {
     let build = |auth| {

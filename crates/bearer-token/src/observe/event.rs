@@ -157,6 +157,16 @@ pub enum EventKind<'a> {
         /// What became of the bearer that was refused.
         rejection: Rejection,
     },
+    /// A refused request is not sent once more, although that could go better, so the caller gets the refusal.
+    ///
+    /// The reason is one of these: no replay is set up, the body cannot be sent again, the request may have been
+    /// redirected, or it was sent twice already. Each refusal whose outcome is `Renewing`, `Superseded` or `Settling`
+    /// has either this event or `Replayed`, if an adapter sent the request.
+    #[non_exhaustive]
+    NotReplayed {
+        /// What became of the bearer that was refused.
+        rejection: Rejection,
+    },
     /// A request looked for a bearer in the cache. Only for observers that [ask for
     /// it](crate::observe::Observer::counts_reads).
     #[non_exhaustive]

@@ -57,6 +57,7 @@ use crate::{
 /// | `bearer_token.cache.reads` | counter, if [asked for](Self::count_reads) | `state`: `fresh`, `stale`, `missing` |
 /// | `bearer_token.rejections` | counter | `outcome`: `renewing`, `superseded`, `declined`, `settling` |
 /// | `bearer_token.replays` | counter | `outcome`: what became of the refused bearer |
+/// | `bearer_token.not_replayed` | counter | `outcome`: what became of the refused bearer |
 /// | `bearer_token.requests_without_token` | counter | `outcome`: `passed`, `refused` |
 /// | `bearer_token.store.calls` | counter | `store`, `operation`, `outcome` |
 /// | `bearer_token.store.call.duration` | histogram, seconds | `store`, `operation` |
@@ -70,7 +71,7 @@ use crate::{
 ///
 /// A counter that appears with the value 1 has not increased, as far as Prometheus can tell. So the counters of a
 /// provider are recorded as 0 when it is built, for all values of their labels: `unserved`, `rejections`, `replays`,
-/// `requests_without_token` and `warnings`. Of `fetches` these are the ones with outcome `fetched` or `abandoned`. Those
+/// `not_replayed`, `requests_without_token` and `warnings`. Of `fetches` these are the ones with outcome `fetched` or `abandoned`. Those
 /// of failed fetches and of `store.calls` would be too many.
 ///
 /// # How many series there are
@@ -165,6 +166,9 @@ impl Metrics {
             }
             EventKind::Replayed { rejection } => {
                 provider.count("bearer_token.replays", &[("outcome", rejection.as_str())]);
+            }
+            EventKind::NotReplayed { rejection } => {
+                provider.count("bearer_token.not_replayed", &[("outcome", rejection.as_str())]);
             }
             EventKind::SentWithoutToken { .. } => {
                 provider.count("bearer_token.requests_without_token", &[("outcome", "passed")]);
@@ -320,6 +324,9 @@ impl Known {
         for outcome in Rejection::ALL {
             zero("bearer_token.rejections", &[("outcome", outcome.as_str())]);
             zero("bearer_token.replays", &[("outcome", outcome.as_str())]);
+        }
+        for outcome in Rejection::ALL.into_iter().filter(|outcome| outcome.may_go_better()) {
+            zero("bearer_token.not_replayed", &[("outcome", outcome.as_str())]);
         }
         for outcome in ["passed", "refused"] {
             zero("bearer_token.requests_without_token", &[("outcome", outcome)]);

@@ -36,7 +36,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Built FetchStarted Fetched TooShortLived FetchFailed FetchAbandoned FetchTooLate GaveUp Waited CallerRefused Rejected Replayed CacheRead
+    Built FetchStarted Fetched TooShortLived FetchFailed FetchAbandoned FetchTooLate GaveUp Waited CallerRefused Rejected Replayed NotReplayed CacheRead
     NoOriginAllowed SentWithoutToken RequestRefused NoRandomness HasChangedPanicked WakerPanicked TokenRequest
     NarrowerScope StepRefused ResourceMetadataKept ExpiredOnArrival ClockDiffers ClockCorrected IncompleteAssertion FellBack
     CredentialReplaced CredentialKept FileKept KeyKept KeyPairKept CertificatesChanged CertificatesKept StoreCall
@@ -156,6 +156,12 @@ fn of_requests<'a>(error: &'a Error, text: &'a dyn fmt::Display) -> Vec<Row<'a>>
             "DEBUG sending a rejected request once more",
             "rejection=superseded",
             &["bearer_token.replays{outcome=superseded}"],
+        ),
+        (
+            Kind::NotReplayed { rejection: Rejection::Renewing },
+            "DEBUG a rejected request is not sent once more",
+            "rejection=renewing",
+            &["bearer_token.not_replayed{outcome=renewing}"],
         ),
         (
             Kind::CacheRead { state: CacheRead::Missing },

@@ -30,6 +30,7 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         | EventKind::CallerRefused { .. }
         | EventKind::Rejected { .. }
         | EventKind::Replayed { .. }
+        | EventKind::NotReplayed { .. }
         | EventKind::CacheRead { .. }
         | EventKind::NoOriginAllowed {}
         | EventKind::SentWithoutToken { .. }
@@ -124,6 +125,13 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::Replayed { rejection } => {
             debug!(target: TARGET, provider, rejection = rejection.as_str(), "sending a rejected request once more");
+        }
+        EventKind::NotReplayed { rejection } => {
+            debug!(
+                target: TARGET, provider, rejection = rejection.as_str(),
+                "a rejected request is not sent once more: no replay is set up, its body cannot be sent again, it may have \
+                 been redirected, or it was sent twice already"
+            );
         }
         EventKind::CacheRead { state } => {
             trace!(target: TARGET, provider, state = state.as_str(), "looked for a bearer");

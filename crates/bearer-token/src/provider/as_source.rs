@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Bearer, TokenFuture, TokenProvider, cache::Want};
 use crate::{
     error::Error,
-    source::{FetchContext, Identity, TokenSource},
+    source::{CredentialInUse, FetchContext, Identity, TokenSource},
     token::AccessToken,
 };
 
@@ -32,6 +32,10 @@ impl TokenSource for TokenProvider {
 
     fn identity(&self, identity: &mut Identity) {
         self.inner.source.identity(identity);
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        self.inner.source.credential_in_use()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,
-    token::{AccessToken, LastToken, Recorded},
+    token::{AccessToken, Adopted, LastToken, Recorded},
 };
 
 /// A minted token made ready to send: the header value, its expiry, and further members of the response.
@@ -66,6 +66,8 @@ pub(crate) struct Sealed {
     settled: Moment,
     /// Its place in a record, if replicas share it.
     recorded: Option<Recorded>,
+    /// Whether another replica had fetched it.
+    adopted: Option<Adopted>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -84,10 +86,12 @@ impl Bearer {
         settling_time: Duration,
     ) -> Self {
         let ticket = Ticket::new(provider, Generation::next());
-        let recorded = token.inherited().and_then(|inherited| inherited.recorded.clone());
+        let inherited = token.inherited();
+        let recorded = inherited.and_then(|inherited| inherited.recorded.clone());
+        let adopted = inherited.and_then(|inherited| inherited.adopted);
         let (scope, extras) = token.into_details();
         let settled = arrived.after(settling_time);
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, adopted, scope, extras }))
     }
 
     /// The same bearer with the deadlines of another one, its fixed headers, and its place in a record. Used when the
@@ -103,26 +107,41 @@ impl Bearer {
 
     /// The same bearer with a copy of its headers for each group of threads, if it has only one yet.
     pub(crate) fn shared_out(&self) -> Option<Self> {
-        let Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras } = &*self.0;
+        let Sealed { credential, ticket, deadlines, arrived, settled, recorded, adopted, scope, extras } = &*self.0;
         let single = Some(credential).filter(|credential| credential.is_single())?;
         // The header was legal before.
         let credential = single.shared_out().ok()?;
         let (ticket, deadlines, arrived, settled) = (*ticket, *deadlines, *arrived, *settled);
-        let (recorded, scope, extras) = (recorded.clone(), scope.clone(), extras.clone());
-        Some(Bearer(Arc::new(Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras })))
+        let (recorded, adopted, scope, extras) = (recorded.clone(), *adopted, scope.clone(), extras.clone());
+        Some(Bearer(Arc::new(Sealed {
+            credential,
+            ticket,
+            deadlines,
+            arrived,
+            settled,
+            recorded,
+            adopted,
+            scope,
+            extras,
+        })))
     }
 
     /// The same token, scope and extras with other parts. The ticket stays, and so does the time at which it settled.
     fn with(&self, again: &Bearer, deadlines: Deadlines, arrived: Moment) -> Self {
         let Sealed { ticket, settled, scope, extras, .. } = &*self.0;
         let (ticket, settled, scope, extras) = (*ticket, *settled, scope.clone(), extras.clone());
-        let (credential, recorded) = (again.0.credential.clone(), again.0.recorded.clone());
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
+        let (credential, recorded, adopted) = (again.0.credential.clone(), again.0.recorded.clone(), again.0.adopted);
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, adopted, scope, extras }))
     }
 
     /// What a source may know of it.
     pub(crate) fn as_last(&self) -> LastToken {
         LastToken::new(self.0.recorded.clone(), self.deadlines().expires)
+    }
+
+    /// What is known of it if no token request was made for it.
+    pub(crate) fn adopted(&self) -> Option<Adopted> {
+        self.0.adopted
     }
 
     pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {

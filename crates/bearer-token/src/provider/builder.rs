@@ -248,12 +248,12 @@ impl TokenProviderBuilder {
     /// [`problems`](Error::problems).
     pub fn build(self) -> Result<TokenProvider, Error> {
         let (origins, form, problems) = self.check();
-        problems.into_result("the token provider cannot be built")?;
-
         let name = match &self.name {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
+        problems.into_result("the token provider cannot be built").map_err(|error| error.with_provider(&name))?;
+
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
         observers.tell(EventKind::Built {});

@@ -495,8 +495,10 @@ impl Cache {
         let quiet = in_service.deadlines().freshness(now) != Freshness::Fresh;
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
-        if renewal {
-            state.renewal.brought(&in_service, &self.policy, now);
+        match bearer.adopted() {
+            Some(adopted) if renewal || is_new => state.renewal.adopted(&in_service, adopted, &self.policy, now),
+            None if renewal => state.renewal.brought(&in_service, &self.policy, now),
+            _ => {}
         }
         state.suspect = None;
         self.failure.set(None);

@@ -112,6 +112,13 @@ pub(crate) const SHARED_LEASE_MARGIN: Duration = Duration::from_secs(5);
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
 
+/// The longest time for which a replica without a connection lets the others go first, after the cool-down of all.
+///
+/// Longer than the first four waits of a replica, so one that is new or healthy has its turn. Short, because in a real
+/// outage all replicas may be waiting.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_OTHERS_FIRST: Duration = Duration::from_secs(10);
+
 /// For how long a failure is remembered after twice its cool-down. It tells the next holder that the server may be
 /// slow.
 #[cfg(feature = "shared")]

@@ -282,8 +282,8 @@ impl Reject for Inner {
         self.challenge_test.as_ref().is_some_and(|test| test.passes(response))
     }
 
-    fn replays(&self, rejection: Rejection) {
-        self.observers.tell(EventKind::Replayed { rejection });
+    fn tell(&self, event: EventKind<'_>) {
+        self.observers.tell(event);
     }
 
     fn settled(&self) -> BoxFuture<()> {
@@ -323,6 +323,10 @@ fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
              to the deadline while the fetch waits for I/O; do not pause it, or use a manual clock \
              (`Platform::with_clock`)"
         ));
+    } else {
+        message.push_str(
+            "; expected a token in time: look at the latency of the server, or set a longer `Policy::fetch_timeout`",
+        );
     }
     Error::new(ErrorKind::Timeout, message)
 }

@@ -195,6 +195,10 @@ impl Timing for Policy {
     fn cool_down_beside(&self, error: &Error, failures: u32, draw: u32, left: Duration) -> Duration {
         Policy::cool_down_beside(self, error, failures, Draw(draw), left)
     }
+
+    fn longest_rejection_pause(&self) -> Duration {
+        self.rejection_backoff.limit()
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, ProviderName},
     platform::Moment,
     provider::{bearer::Bearer, cache::Cache, schedule::Freshness},
+    source::CredentialInUse,
 };
 
 /// The state of a provider at one moment: for health checks, dashboards and support.
@@ -62,6 +63,9 @@ pub struct ProviderStatus {
     pub cool_down: Duration,
     /// The end of the cool-down as a time of day, after a failure.
     pub next_attempt_at: Option<SystemTime>,
+    /// Which credential brought the last token, if the source replaces its credential while it is in use
+    /// ([`HotSwap`](crate::HotSwap), or a configured secret or key in a file).
+    pub credential: Option<CredentialInUse>,
 }
 
 /// What a readiness probe responds.
@@ -115,7 +119,7 @@ pub enum ProviderState {
 impl ProviderStatus {
     /// Looks at a cache. The slot and the failure are read one after the other, so a fetch that ends in between may be
     /// half seen. That is harmless: a status is for people, and decides nothing.
-    pub(super) fn of(cache: &Cache, name: &ProviderName, now: Moment) -> Self {
+    pub(super) fn of(cache: &Cache, name: &ProviderName, credential: Option<CredentialInUse>, now: Moment) -> Self {
         // An expired one is kept, but not in service.
         let bearer = cache.usable(now);
         let deadlines = bearer.as_ref().map(Bearer::deadlines);
@@ -141,6 +145,7 @@ impl ProviderStatus {
             last_error: failure.as_ref().map(|failure| failure.error.clone()),
             failures_in_a_row: failure.map_or(0, |failure| failure.in_a_row),
             cool_down,
+            credential,
         }
     }
 
@@ -177,6 +182,9 @@ impl fmt::Display for ProviderStatus {
                 true => f.write_str("may start now")?,
                 false => write!(f, "is in {}", Readable(self.cool_down))?,
             }
+        }
+        if let Some(CredentialInUse::Previous(error)) = &self.credential {
+            write!(f, "; the previous credential is in use, because the latest one was refused: {error}")?;
         }
         if self.is_fetching { f.write_str("; a fetch is in progress") } else { Ok(()) }
     }

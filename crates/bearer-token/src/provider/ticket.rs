@@ -20,7 +20,7 @@ use std::{
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
-use crate::{platform::BoxFuture, token::Rejection};
+use crate::{observe::EventKind, platform::BoxFuture, token::Rejection};
 
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
@@ -94,10 +94,10 @@ impl Ticket {
         asks && self.provider().and_then(ProviderId::find).is_some_and(|provider| provider.can_meet(response))
     }
 
-    /// Tells the observers of the provider that an adapter sends a refused request once more.
-    pub(crate) fn replays(self, rejection: Rejection) {
+    /// Tells the observers of the provider what became of a refused request.
+    pub(crate) fn tell(self, event: EventKind<'_>) {
         if let Some(provider) = self.provider().and_then(ProviderId::find) {
-            provider.replays(rejection);
+            provider.tell(event);
         }
     }
 
@@ -149,8 +149,8 @@ pub(crate) trait Reject: Send + Sync {
     fn can_meet(&self, response: &HeaderMap) -> bool;
     /// Completes when the settling time has passed.
     fn settled(&self) -> BoxFuture<()>;
-    /// Tells that a refused request is sent once more.
-    fn replays(&self, rejection: Rejection);
+    /// Tells the observers of the provider.
+    fn tell(&self, event: EventKind<'_>);
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.
@@ -246,7 +246,7 @@ mod tests {
                 Rejection::Declined
             }
 
-            fn replays(&self, _: Rejection) {}
+            fn tell(&self, _: EventKind<'_>) {}
 
             fn settled(&self) -> BoxFuture<()> {
                 Box::pin(std::future::ready(()))

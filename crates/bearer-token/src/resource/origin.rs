@@ -149,7 +149,7 @@ pub(super) fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
         return Err("found no scheme or no host".to_owned());
     };
     if uri.path_and_query().is_some_and(|path| path != "/") {
-        return Err("found a path or a query, which an origin does not have".to_owned());
+        return Err("found a path or a query, which an origin does not have: remove it".to_owned());
     }
     let Origin { https, host, port } = normalise(scheme, authority.as_str(), true)?;
     Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))

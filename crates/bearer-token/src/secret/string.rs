@@ -38,19 +38,22 @@ impl StringProblem {
     pub(crate) fn message(self) -> &'static str {
         match self {
             StringProblem::Empty => "found an empty string; expected the value itself",
-            StringProblem::Utf16 => "found UTF-16; save it as UTF-8",
+            StringProblem::Utf16 => "found UTF-16; expected UTF-8: save it so",
             StringProblem::NotUtf8 => "found bytes that are not UTF-8; expected a string",
-            StringProblem::Quotes => "found quotes around the value; remove them",
+            StringProblem::Quotes => "found quotes around the value; expected the value alone: remove them",
             StringProblem::Newline => {
                 "found a newline inside the value, or more than one at its end; expected one line: remove it"
             }
             StringProblem::EscapedNewline => {
-                "found `\\n` at the start or end of the value, as two characters; remove it"
+                "found `\\n` at the start or end of the value, as two characters; expected the value alone: remove it"
             }
             StringProblem::Space => {
-                "found a space or an invisible character at the start or end of the value; remove it"
+                "found a space or an invisible character at the start or end of the value; expected the value alone: \
+                 remove it"
             }
-            StringProblem::Control => "found a control character, such as a tab or a zero byte; remove it",
+            StringProblem::Control => {
+                "found a control character, such as a tab or a zero byte; expected one line of text: remove it"
+            }
             StringProblem::Path => {
                 "found what looks like the path of a file; expected the value itself: give the path as a file"
             }

@@ -12,12 +12,19 @@
 //!
 //! That another replica failed is remembered for as long as the number of failures. So in an outage one replica may make
 //! all attempts, and they still concern all. After an outage, a replica that stays without a connection is soon alone.
+//!
+//! Two broken replicas pass for an outage. They must not make all attempts. So after the cool-down of all, a replica whose
+//! own last attempt had no connection lets the others go first, for the same time again and at most 10 s. The first
+//! healthy one that asks then gets the token.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Retry};
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    provider::constants::SHARED_OTHERS_FIRST,
+};
 
 /// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process,
 /// such as a key file that is missing.
@@ -55,6 +62,9 @@ pub(super) struct SharedFailure {
     /// long, a failure of one replica concerns all.
     #[serde(default, skip_serializing_if = "is_zero")]
     confirmed: u64,
+    /// For how long a replica without a connection lets others go first, in milliseconds from when the record was saved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    others_first: u64,
 }
 
 impl SharedFailure {
@@ -76,6 +86,7 @@ impl SharedFailure {
             credential,
             replica: None,
             confirmed: 0,
+            others_first: 0,
         })
     }
 
@@ -90,6 +101,9 @@ impl SharedFailure {
             Some(last) if last.confirmed > self.wait => last.confirmed,
             _ => 0,
         };
+        if self.confirmed > 0 {
+            self.others_first = self.wait.saturating_add(self.wait.min(millis(SHARED_OTHERS_FIRST)));
+        }
         self.replica = replica;
         self
     }
@@ -119,11 +133,14 @@ impl SharedFailure {
     pub(super) fn age(&mut self, passed: u64) {
         self.wait = self.wait.saturating_sub(passed);
         self.confirmed = self.confirmed.saturating_sub(passed);
+        self.others_first = self.others_first.saturating_sub(passed);
     }
 
-    /// The rest of the cool-down. `None` if it is over.
-    pub(super) fn wait(&self) -> Option<Duration> {
-        (self.wait > 0).then(|| Duration::from_millis(self.wait))
+    /// For how long this replica does not try, if it waits for the cool-down: `had_no_connection` is of its own last
+    /// attempt. `None` if it may try now.
+    pub(super) fn wait_of(&self, had_no_connection: bool) -> Option<Duration> {
+        let wait = if had_no_connection { self.wait.max(self.others_first) } else { self.wait };
+        (wait > 0).then(|| Duration::from_millis(wait))
     }
 
     /// Whether the verdict is about another credential than this one.
@@ -136,10 +153,10 @@ impl SharedFailure {
         self.message.len()
     }
 
-    /// The error for the callers of this replica.
-    pub(super) fn error(&self, replica: Option<u64>) -> Error {
+    /// The error for the callers of this replica, which may try again after this time.
+    pub(super) fn error(&self, replica: Option<u64>, after: Option<Duration>) -> Error {
         let kind = KINDS.iter().find(|(_, word)| *word == self.kind).map_or(ErrorKind::Source, |(kind, _)| *kind);
-        let retry = if self.is_terminal { Retry::AfterChange } else { Retry::Later { after: self.wait() } };
+        let retry = if self.is_terminal { Retry::AfterChange } else { Retry::Later { after } };
         // The message of another replica may be of another version. It still is one of the crate's own.
         let message = &self.message;
         let error = if self.replica.is_some() && self.replica == replica {
@@ -202,13 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn one_without_a_connection_lets_the_others_go_first() {
+        let alone = no_connection(None, ME);
+        assert_eq!((alone.wait_of(true), alone.wait_of(false)), (Some(LIFE), Some(LIFE)), "it waits alone");
+        let mut confirmed = no_connection(Some(&alone), OTHER);
+        assert_eq!(confirmed.wait_of(true), Some(LIFE + SHARED_OTHERS_FIRST));
+        confirmed.age(millis(LIFE));
+        assert_eq!((confirmed.wait_of(true), confirmed.wait_of(false)), (Some(SHARED_OTHERS_FIRST), None));
+        confirmed.age(millis(SHARED_OTHERS_FIRST));
+        assert_eq!(confirmed.wait_of(true), None);
+        // A response of the server concerns all in the same way.
+        assert_eq!(failure(ErrorKind::Unavailable).after(None, ME, LIFE).wait_of(true), Some(LIFE));
+    }
+
+    #[test]
     fn a_second_replica_is_remembered_for_its_time() {
         let mut confirmed = no_connection(Some(&no_connection(None, ME)), OTHER);
         confirmed.age(millis(LIFE * 2) - 1);
         let mut again = no_connection(Some(&confirmed), OTHER);
         assert!(again.concerns(ME));
         again.age(millis(LIFE));
-        assert!(again.concerns(ME) && again.wait().is_none(), "for its whole cool-down");
+        assert!(again.concerns(ME) && again.wait_of(false).is_none(), "for its whole cool-down");
         confirmed.age(1);
         let alone = no_connection(Some(&confirmed), OTHER);
         assert!(!alone.concerns(ME));
@@ -239,8 +270,8 @@ mod tests {
     #[test]
     fn the_message_names_the_replica_that_failed() {
         let one = no_connection(None, ME);
-        assert!(one.error(ME).to_string().starts_with("this replica's last token request failed: "));
-        assert!(one.error(OTHER).to_string().starts_with("another replica's token request failed: "));
-        assert!(failure(ErrorKind::Unavailable).error(None).to_string().starts_with("another replica's"));
+        assert!(one.error(ME, None).to_string().starts_with("this replica's last token request failed: "));
+        assert!(one.error(OTHER, None).to_string().starts_with("another replica's token request failed: "));
+        assert!(failure(ErrorKind::Unavailable).error(None, None).to_string().starts_with("another replica's"));
     }
 }

@@ -1,6 +1,9 @@
 //! What the holder of a lease does: it fetches, saves what came of it, and the lease ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     failure::SharedFailure,
@@ -14,7 +17,7 @@ use crate::{
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY, SHARED_POLL},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
-    token::{AccessToken, Inherited, Recorded, check_token},
+    token::{AccessToken, FetchReason, Inherited, Recorded, check_token},
 };
 
 impl Turn<'_> {
@@ -28,6 +31,8 @@ impl Turn<'_> {
             let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
         });
+        let had_no_connection = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transport);
+        self.shared.had_no_connection.store(had_no_connection, Ordering::Relaxed);
         // A token that the provider will refuse is a failure for all, and must not be adopted until its end.
         match result.and_then(|token| check_token(token.secret()).map(|()| token)) {
             // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
@@ -36,7 +41,7 @@ impl Turn<'_> {
                 lease.release().await;
                 Ok(token)
             }
-            Ok(token) => Ok(self.save_token(token, lease, found.version).await),
+            Ok(token) => Ok(self.save_token(token, lease, &found).await),
             Err(error) if self.is_late() => Err(error),
             Err(error) => {
                 self.save_failure(&error, lease, found).await;
@@ -58,20 +63,20 @@ impl Turn<'_> {
     }
 
     /// Saves a token for the other replicas. Returns it, or the newer one that it lost to.
-    async fn save_token(&self, token: AccessToken, lease: HeldLease, seen: Version) -> AccessToken {
+    async fn save_token(&self, token: AccessToken, lease: HeldLease, seen: &Found) -> AccessToken {
         let (now, draw, generation) = (self.platform().now(), self.draw(), lease.fence.get());
-        let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now);
+        let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now).with_forced(self.forced(seen));
         let (life, _) = shared.left(&*self.timing);
         // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted
         // again.
         let recorded = Some(Recorded::new(self.key.as_str(), generation));
-        let token = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded });
+        let token = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded, adopted: None });
         if life.is_zero() {
             // It serves the requests that wait for it, and no other.
             lease.release().await;
             return token;
         }
-        let asked = match self.save(&Record::new(Some(shared), None, life), life, lease, seen).await {
+        let asked = match self.save(&Record::new(Some(shared), None, life), life, lease, seen.version).await {
             Outcome::Saved | Outcome::Not => return token,
             // A later holder was faster. Its token is the one of the fleet.
             Outcome::Fenced if self.is_late() => None,
@@ -79,8 +84,19 @@ impl Turn<'_> {
             Outcome::Changed(found) => Some(*found),
         };
         // No record has this one. By its generation it would lose to an older token, if that has a later lease.
-        let unrecorded = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded: None });
+        let unrecorded = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded: None, adopted: None });
         asked.and_then(|found| self.newer(&found, generation)).unwrap_or(unrecorded)
+    }
+
+    /// How many renewals in a row rejections have forced, with this fetch. They are in a row if the token of the record
+    /// was brought by one and is rejected young.
+    fn forced(&self, seen: &Found) -> u32 {
+        if self.cx.reason() != FetchReason::Rejected {
+            return 0;
+        }
+        let rejected = self.cx.last().and_then(|last| last.generation_in(self.key.as_str()));
+        let token = seen.record.token.as_ref().filter(|token| rejected == Some(token.generation));
+        token.map_or(0, |token| token.forced_before(&*self.timing)).saturating_add(1)
     }
 
     /// The token of a record, if it may still be sent and is newer than the one that this replica has fetched. An older

@@ -12,9 +12,10 @@
 //!   token's age at the reading = age at the saving + passed
 //! ```
 //!
-//! The store's clock is the only one that must run evenly. If it jumps ahead, a record ends early, which costs a token
-//! request. If it jumps back, a token seems younger by the jump. It is renewed at the refresh point of that time, or
-//! when the API rejects it.
+//! The store's clock is the only one that must run evenly. If it is set ahead, a record ends early, which costs a token
+//! request. If it is set back, a token seems younger by the step, and at most as young as it was when it was saved. A
+//! replica that has the token already goes by its own clock (`Turn::again`). One without a token may send it after its
+//! end: the API rejects it, and one exchange renews it for all.
 //!
 //! # Compatibility
 //!
@@ -30,7 +31,7 @@ use super::failure::{SharedFailure, millis};
 use crate::{
     platform::Moment,
     source::Timing,
-    token::{AccessToken, Expiry, Inherited, Recorded},
+    token::{AccessToken, Adopted, Expiry, Inherited, Recorded},
 };
 
 /// The format of records. Another one counts as no record.
@@ -62,6 +63,9 @@ pub(super) struct SharedToken {
     refresh_in: Option<u64>,
     /// The draw for its refresh, as a share of `u32::MAX`.
     draw: u32,
+    /// How many renewals in a row rejections had forced when it was fetched, this one included.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    forced: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -147,9 +151,27 @@ impl SharedToken {
             lifetime,
             refresh_in: token.refresh_hint().map(millis),
             draw,
+            forced: 0,
             scope: scope.map(str::to_owned),
             extras: extras.clone(),
         }
+    }
+
+    /// The same token, for which rejections have forced so many renewals in a row.
+    pub(super) fn with_forced(mut self, forced: u32) -> Self {
+        self.forced = forced;
+        self
+    }
+
+    /// The forced renewals that count, if it is rejected now.
+    pub(super) fn forced_before(&self, timing: &dyn Timing) -> u32 {
+        if Duration::from_millis(self.age) < timing.longest_rejection_pause() { self.forced } else { 0 }
+    }
+
+    /// The same token, with a greater age.
+    pub(super) fn older_by(mut self, time: Duration) -> Self {
+        self.age = self.age.saturating_add(millis(time));
+        self
     }
 
     /// How long the token lives on, and how long it may still be sent.
@@ -163,7 +185,9 @@ impl SharedToken {
     pub(super) fn to_token(&self, asked: Moment, record: &str) -> AccessToken {
         let token = AccessToken::new(self.secret.as_str()).with_expiry(self.expiry());
         let recorded = Some(Recorded::new(record, self.generation));
-        let inherited = Inherited { age: Duration::from_millis(self.age), draw: self.draw, recorded };
+        let age = Duration::from_millis(self.age);
+        let adopted = Some(Adopted { forced: self.forced, age });
+        let inherited = Inherited { age, draw: self.draw, recorded, adopted };
         let token = token.issued(asked).with_inherited(inherited);
         let token = match self.refresh_in {
             Some(time) => token.refresh_in(Duration::from_millis(time)),
@@ -184,6 +208,11 @@ impl SharedToken {
             Lifetime::Known(time) => Expiry::In(Duration::from_millis(time)),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Drop for SharedToken {
@@ -230,7 +259,7 @@ mod tests {
         let adopted = token.to_token(moment, "record");
         assert_eq!((adopted.secret(), adopted.expiry()), ("MARKER", Expiry::In(LIFE)));
         assert_eq!((adopted.refresh_hint(), adopted.details().0), (Some(LIFE / 2), Some("read")));
-        let error = record.failure.as_ref().unwrap().error(None);
+        let error = record.failure.as_ref().unwrap().error(None, None);
         assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some("invalid_client")));
     }
 
@@ -274,14 +303,29 @@ mod tests {
         }
     }
 
+    /// A record of the last version says nothing of renewals.
+    #[test]
+    fn forced_renewals_are_kept_while_the_token_is_young() {
+        let policy = crate::Policy::default();
+        let written = text();
+        assert!(!written.contains("forced"), "{written}");
+        let record = read(&written, LIFE);
+        let token = record.token.clone().unwrap().with_forced(3);
+        let written = String::from_utf8(Record::new(Some(token), None, LIFE).plain().to_vec()).unwrap();
+        for (passed, forced) in [(0, 3), (298, 3), (300, 0)] {
+            let record = read(&written, LIFE - Duration::from_secs(passed));
+            assert_eq!(record.token.as_ref().unwrap().forced_before(&policy), forced, "{passed}");
+        }
+    }
+
     #[test]
     fn time_that_passed_in_the_store_adds_to_ages_and_ends_waits() {
         let record = read(&text(), LIFE - Duration::from_secs(20));
         assert_eq!(age(&record), 21_000);
         let failure = record.failure.as_ref().unwrap();
-        assert_eq!(failure.wait(), Some(Duration::from_secs(10)));
+        assert_eq!(failure.wait_of(false), Some(Duration::from_secs(10)));
         let later = record.after(Duration::from_secs(10));
-        assert_eq!((age(&later), later.failure.as_ref().unwrap().wait()), (31_000, None));
+        assert_eq!((age(&later), later.failure.as_ref().unwrap().wait_of(false)), (31_000, None));
     }
 
     /// A store whose clock was set back, or that rounds up.
@@ -290,7 +334,7 @@ mod tests {
         for left in [LIFE, LIFE + Duration::from_millis(1), Duration::MAX] {
             let record = read(&text(), left);
             assert_eq!(age(&record), 1_000, "{left:?}");
-            assert_eq!(record.failure.as_ref().unwrap().wait(), Some(Duration::from_secs(30)));
+            assert_eq!(record.failure.as_ref().unwrap().wait_of(false), Some(Duration::from_secs(30)));
         }
         assert_eq!(age(&read(&text(), Duration::ZERO)), 3_601_000);
     }
@@ -311,7 +355,7 @@ mod tests {
             assert_eq!(token.left(&policy).1, Duration::ZERO, "as old as it can be");
             let moment = Moment::new(LIFE, std::time::UNIX_EPOCH);
             assert_eq!(token.to_token(moment, "record").secret(), "MARKER");
-            assert!(record.failure.as_ref().unwrap().error(None).to_string().contains("refused"));
+            assert!(record.failure.as_ref().unwrap().error(None, None).to_string().contains("refused"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
-    sealed::{Found, Inner},
+    sealed::{Ages, Found, Inner},
     using::{Holder, Turn},
 };
 use super::{marked::MarkedToken, ring::SealingKeys};
@@ -81,7 +81,7 @@ struct Settings {
 impl<S: SharedStore> SharedRefreshToken<S> {
     /// Keeps the refresh token in this store under this name, which stands for the client and the consent.
     pub fn new(store: S, keys: SealingKeys, name: impl Into<String>) -> Self {
-        let inner = Arc::new(Inner { store, keys, name: name.into() });
+        let inner = Arc::new(Inner { store, keys, name: name.into(), ages: Mutex::new(Ages::default()) });
         let settings = Settings { reusable_within: None, resend_after: None, lease: SHARED_TOKEN_LEASE };
         SharedRefreshToken { inner, turn: Arc::default(), settings }
     }
@@ -89,7 +89,10 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Declares that the server accepts a used refresh token again within this period, for clients that lost the
     /// response.
     ///
-    /// Servers call it a leeway, a grace period or a reuse interval.
+    /// Servers call it a leeway, a grace period or a reuse interval. The store's clock measures it. If that clock is set
+    /// back, a process that has seen the mark before goes on by its own clock. Another process would send the token
+    /// again too late, by at most the step: declare a period that is shorter by the step that you expect of a failover,
+    /// or keep the clocks of the store's nodes together.
     #[must_use]
     pub fn reusable_within(mut self, period: Duration) -> Self {
         self.settings.reusable_within = Some(period);

@@ -94,9 +94,10 @@ impl SealingKeys {
     pub(super) fn problem(&self) -> Option<Problem> {
         match &self.0 {
             Keys::Literal(keys) => Ring::parse(keys).err().map(|found| problem(&found)),
-            Keys::File(file) if file.path().exists() => {
-                file.read(parse_file).err().map(|error| Problem::new("key", error.to_string()))
-            }
+            Keys::File(file) if file.path().exists() => file
+                .read(|bytes, _| parse_file(file.path(), bytes))
+                .err()
+                .map(|error| Problem::new("key", error.to_string())),
             Keys::File(_) => None,
         }
     }
@@ -109,7 +110,7 @@ impl SealingKeys {
             }
             Keys::File(file) => {
                 let file = file.clone();
-                platform.run_blocking(move || file.read(parse_file)).await?
+                platform.run_blocking(move || file.read(|bytes, _| parse_file(file.path(), bytes))).await?
             }
         }
     }
@@ -123,10 +124,11 @@ fn problem(found: &str) -> Problem {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the bytes of the file are wiped here")]
-fn parse_file(bytes: Zeroizing<Vec<u8>>, _last: Option<&Arc<Ring>>) -> Result<Arc<Ring>, Error> {
+fn parse_file(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<Arc<Ring>, Error> {
     let text = str::from_utf8(&bytes).map_err(|_| "found bytes that are not UTF-8".to_owned());
     text.and_then(Ring::parse).map(Arc::new).map_err(|found| {
-        let message = format!("{UNUSABLE}: {found}; expected {EXPECTED}");
+        let path = path.display();
+        let message = format!("the sealing keys in the file `{path}` are unusable: {found}; expected {EXPECTED}");
         Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
     })
 }

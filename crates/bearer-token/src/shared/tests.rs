@@ -12,13 +12,14 @@ use std::{
 use super::*;
 use crate::{
     error::{ErrorKind, Retry},
-    platform::{BoxFuture, Platform, Spawn},
+    platform::{BoxFuture, Clock, Moment, Platform, Spawn},
     store::{Down, Fence, Leased, MemorySharedStore, Order, Saved, Snapshot, StoreKey, Version},
     test_support::PausedClock,
     token::{FetchReason, LastToken},
 };
 
 mod accounts;
+mod clock_steps;
 mod contents;
 mod events;
 mod faults;
@@ -29,6 +30,7 @@ mod life;
 mod names;
 mod outages;
 mod rejections;
+mod revocations;
 mod rotation;
 mod secrets;
 
@@ -247,6 +249,7 @@ struct World {
     platform: Platform,
     server: Server,
     store: Faulty,
+    store_clock: StepClock,
 }
 
 /// The name of a source's record.
@@ -260,14 +263,15 @@ async fn name_of(shared: &Shared) -> StoreKey {
 impl World {
     fn new() -> Self {
         let platform = Platform::system().with_clock(PausedClock::new());
+        let store_clock = StepClock::new(PausedClock::new());
         let store = Faulty {
             platform: platform.clone(),
-            store: MemorySharedStore::on(platform.clone()),
+            store: MemorySharedStore::on(Platform::system().with_clock(store_clock.clone())),
             fault: Arc::default(),
             calls: Arc::default(),
             foreign: Arc::default(),
         };
-        World { platform, server: Server::default(), store }
+        World { platform, server: Server::default(), store, store_clock }
     }
 
     fn fleet(&self) -> Fleet {
@@ -314,6 +318,40 @@ impl World {
 
     fn now(&self) -> Duration {
         self.platform.now().monotonic()
+    }
+}
+
+/// A clock of a store, which can be stepped.
+#[derive(Clone)]
+pub(in crate::shared) struct StepClock {
+    clock: Arc<dyn Clock>,
+    ahead: Arc<Mutex<Duration>>,
+}
+
+impl StepClock {
+    /// It begins a day ahead of another one.
+    pub(in crate::shared) fn new(clock: impl Clock) -> Self {
+        StepClock { clock: Arc::new(clock), ahead: Arc::new(Mutex::new(HOUR * 24)) }
+    }
+
+    pub(in crate::shared) fn set_back(&self, time: Duration) {
+        *self.ahead.lock().unwrap() -= time;
+    }
+
+    fn set_ahead(&self, time: Duration) {
+        *self.ahead.lock().unwrap() += time;
+    }
+}
+
+impl Clock for StepClock {
+    fn now(&self) -> Moment {
+        let now = self.clock.now();
+        Moment::new(now.monotonic() + *self.ahead.lock().unwrap(), now.wall())
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        let ahead = *self.ahead.lock().unwrap();
+        self.clock.sleep_until(deadline.saturating_sub(ahead))
     }
 }
 

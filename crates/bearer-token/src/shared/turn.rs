@@ -20,7 +20,8 @@
 //! - **No failure of the store is a failure of the fetch.** Each call that ends in [`Gone`] leads to a fetch without
 //!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
-//!   record has changed.
+//!   record has changed. A lease that lasts for hours is that of a store whose clock was set back: the replica fetches
+//!   for itself.
 //! - **A fetch that is dropped releases its lease**, by a task of its own.
 //! - **A token that was fetched is returned**, also by a replica that stood still until its time was over. It waits for
 //!   nothing more then, because its provider would drop the fetch.
@@ -28,7 +29,10 @@
 //! `tests/fleet_model` explores every order of these steps for three replicas, and compares its decisions with this
 //! code.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     SharedInner,
@@ -51,6 +55,8 @@ use crate::{
 
 const WAITED_IN_VAIN: &str = "another replica has been fetching the token for too long: either it was killed, and the next \
                               replica may fetch soon, or the authorization server is slow";
+
+const LONG_LEASE: &str = "its lease lasts for longer than any fetch: the clock of the store was set back";
 
 /// The most often that a notification of the store shortens a wait.
 const MOST_HINTS: u32 = 10;
@@ -174,6 +180,11 @@ impl Turn<'_> {
                     found = self.open(snapshot, asked);
                     continue;
                 }
+                Leased::Held(remaining) if remaining > self.longest_lease() => {
+                    // No replica asks for as much: the store's clock was set back since. Waiting would be in vain.
+                    observe::tell(EventKind::SharedRecordIgnored { problem: LONG_LEASE });
+                    return Err(Gone);
+                }
                 Leased::Held(remaining) => remaining,
             };
             if self.cx.reason() == FetchReason::Stale
@@ -241,6 +252,18 @@ impl Turn<'_> {
         whole.min(covered.saturating_add(uncovered))
     }
 
+    /// The longest lease that is believed. Another replica may have a longer timeout, and one that has twice as much is
+    /// as rare as a store whose clock steps.
+    fn longest_lease(&self) -> Duration {
+        (self.lease_limit() * 2).max(SHARED_LEASE_MARGIN * 6)
+    }
+
+    /// The longest lease of this fetch.
+    fn lease_limit(&self) -> Duration {
+        let whole = self.cx.deadline().monotonic().saturating_sub(self.cx.started().monotonic());
+        whole.saturating_add(SHARED_LEASE_MARGIN)
+    }
+
     /// For how long the token of a record may still be sent.
     pub(super) fn sendable(&self, found: &Found) -> Duration {
         let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
@@ -266,14 +289,13 @@ impl Turn<'_> {
             }
         }
         let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
-        match &found.record.failure {
-            Some(failure)
-                if self.cx.reason() != FetchReason::Requested
-                    && failure.wait().is_some_and(|wait| wait > passed)
-                    && !failure.is_of_another(self.credential.as_deref())
-                    && failure.concerns(self.replica()) =>
-            {
-                Verdict::Fail(failure.error(self.replica()))
+        let Some(failure) = found.record.failure.as_ref().filter(|_| self.cx.reason() != FetchReason::Requested) else {
+            return Verdict::Fetch;
+        };
+        let wait = failure.wait_of(self.shared.had_no_connection.load(Ordering::Relaxed));
+        match wait.and_then(|wait| wait.checked_sub(passed)).filter(|left| !left.is_zero()) {
+            Some(left) if !failure.is_of_another(self.credential.as_deref()) && failure.concerns(self.replica()) => {
+                Verdict::Fail(failure.error(self.replica(), Some(left)))
             }
             _ => Verdict::Fetch,
         }
@@ -289,8 +311,11 @@ impl Turn<'_> {
     /// could arrive too late, and then the fetch waits for the next token.
     fn again(&self, found: &Found) -> Option<AccessToken> {
         let token = found.record.token.as_ref()?;
-        let last = self.cx.last().and_then(|last| last.generation_in(self.key.as_str()));
-        (last == Some(token.generation) && self.sendable(found) > SHARED_POLL.1)
-            .then(|| token.to_token(found.asked, self.key.as_str()))
+        let last = self.cx.last().filter(|last| last.generation_in(self.key.as_str()) == Some(token.generation))?;
+        let until = found.asked.monotonic().saturating_add(token.left(&*self.timing).0);
+        // The store's clock may have been set back. The token lives no longer than this replica has known before.
+        let longer = until.saturating_sub(last.until());
+        (self.sendable(found).saturating_sub(longer) > SHARED_POLL.1)
+            .then(|| token.clone().older_by(longer).to_token(found.asked, self.key.as_str()))
     }
 }

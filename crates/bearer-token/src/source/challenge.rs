@@ -180,7 +180,7 @@ mod tests {
         challenges.iter().map(one).collect()
     }
 
-    // shows: 6750/3a 9110/11.2b 9110/11.3
+    // shows: 6750/3a 9110/11.2b 9110/11.3 9449/7.1a
     #[test]
     fn challenges_from_the_field_are_read_in_order() {
         for (lines, expected) in [

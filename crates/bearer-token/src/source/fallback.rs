@@ -13,7 +13,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind},
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
+    source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity, TokenSource},
     token::AccessToken,
 };
 
@@ -91,6 +91,11 @@ impl TokenSource for Fallback {
             (Some(first), Some(other)) => Some(first.or(other)),
             (first, other) => first.or(other),
         }
+    }
+
+    /// That of the first source, unless it has no such credential.
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        self.first.credential_in_use().or_else(|| self.other.credential_in_use())
     }
 }
 

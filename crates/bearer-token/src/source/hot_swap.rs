@@ -185,7 +185,7 @@ impl HotSwap {
     }
 
     /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
-    /// at the server.
+    /// at the server. The [status](crate::ProviderStatus::credential) of the provider has it too.
     ///
     /// It is also [`Latest`](CredentialInUse::Latest) until the new credential was tried. A replica that takes the
     /// token of another one (the feature `shared`) tries nothing.
@@ -311,6 +311,10 @@ impl TokenSource for HotSwap {
     fn challenge_test(&self) -> Option<ChallengeTest> {
         let latest = lock(&self.0.state).latest.clone();
         latest.challenge_test()
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        Some(self.in_use())
     }
 
     /// All parts are those of the moment: a file may name another account.

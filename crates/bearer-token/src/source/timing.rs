@@ -19,4 +19,8 @@ pub(crate) trait Timing: Send + Sync + fmt::Debug {
 
     /// The same beside a token that may be sent for as long as `left`. The cool-down ends with the token.
     fn cool_down_beside(&self, error: &Error, failures: u32, draw: u32, left: Duration) -> Duration;
+
+    /// The longest pause between renewals that rejections force. A token that is rejected later was good.
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    fn longest_rejection_pause(&self) -> Duration;
 }

@@ -214,7 +214,7 @@ impl<S: SharedStore> SharedStore for Arc<S> {
 }
 
 /// The erased mirror of [`SharedStore`].
-#[allow(dead_code, reason = "the shared source comes with its next slice")]
+#[allow(dead_code, reason = "called by shared sources")]
 pub(crate) trait DynSharedStore: Send + Sync {
     fn read<'a>(&'a self, key: &'a StoreKey) -> SharedFuture<'a, Result<Option<Snapshot>, Down>>;
     fn lease<'a>(&'a self, key: &'a StoreKey, seen: Version, ttl: Duration) -> SharedFuture<'a, Result<Leased, Down>>;

@@ -22,6 +22,17 @@ pub(crate) struct Inherited {
     pub(crate) draw: u32,
     /// `None` if the record is certain not to have it.
     pub(crate) recorded: Option<Recorded>,
+    /// `None` if it was fetched now.
+    pub(crate) adopted: Option<Adopted>,
+}
+
+/// What is known of a token for which no token request was made, because another replica had fetched it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Adopted {
+    /// How many renewals in a row rejections had forced when it was fetched, this one included.
+    pub(crate) forced: u32,
+    /// How long ago it was fetched.
+    pub(crate) age: Duration,
 }
 
 /// The last token of a provider: the rejected one, the one in service, or one that has expired.
@@ -63,6 +74,11 @@ impl LastToken {
             None => (Duration::ZERO, None),
         };
         LastToken { recorded, until: issued.monotonic().saturating_add(lifetime.saturating_sub(age)) }
+    }
+
+    /// When its life ends, by the monotonic clock.
+    pub(crate) fn until(&self) -> Duration {
+        self.until
     }
 
     /// Its generation, if it is from this record.

@@ -65,6 +65,11 @@ impl Rejection {
         matches!(self, Rejection::Renewing | Rejection::Superseded)
     }
 
+    /// Whether sending the request again can go better, at once or later.
+    pub(crate) fn may_go_better(self) -> bool {
+        self.is_replay_useful() || self == Rejection::Settling
+    }
+
     /// The outcome as events and labels show it.
     ///
     /// Stable, like [`ErrorKind::as_str`](crate::ErrorKind::as_str).

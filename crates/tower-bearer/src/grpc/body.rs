@@ -7,7 +7,7 @@ use std::{
 
 use bearer_token::{
     Ticket,
-    adapter::{Refusals, can_meet},
+    adapter::{Refusals, can_meet, tell_of_no_replay},
 };
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
@@ -58,7 +58,7 @@ impl<B: Body> Body for TrailersBody<B> {
                 .ticket
                 .take_if(|ticket| this.refusals.include_trailers(*this.status, trailers) || can_meet(*ticket, trailers))
         {
-            let _ = ticket.reject(trailers);
+            tell_of_no_replay(ticket, ticket.reject(trailers));
         }
         Poll::Ready(frame)
     }

@@ -17,6 +17,14 @@ pub(crate) struct Rules {
     pub(crate) keeps_lost_marks: bool,
     /// A host takes its own mark for harmless only until the mark is saved.
     pub(crate) forgets_harmless_marks: bool,
+    /// A caller that leaves before the token is sent removes the mark.
+    pub(crate) unmarks_what_was_not_sent: bool,
+    /// A caller that leaves after the token was sent leaves the mark.
+    pub(crate) keeps_marks_of_what_was_sent: bool,
+    /// A mark is removed under a new lease, also if it has not arrived yet.
+    pub(crate) settles_under_a_lease: bool,
+    /// A host whose removal of a mark is refused looks again.
+    pub(crate) looks_again_when_fenced: bool,
     /// A successor replaces the token that it succeeds, and no other.
     pub(crate) compares_the_token: bool,
     /// A save under an older fence than the latest is refused.
@@ -31,6 +39,10 @@ pub(crate) const SOUND: Rules = Rules {
     needs_the_reply: true,
     keeps_lost_marks: true,
     forgets_harmless_marks: true,
+    unmarks_what_was_not_sent: true,
+    keeps_marks_of_what_was_sent: true,
+    settles_under_a_lease: true,
+    looks_again_when_fenced: true,
     compares_the_token: true,
     fence: true,
     version: true,
@@ -65,6 +77,16 @@ pub(crate) enum Phase {
     Settle {
         mark: u8,
     },
+    /// Under a lease, so that a save of the mark which is still on its way is refused.
+    Remove {
+        mark: u8,
+        found: Record,
+    },
+    Unmark {
+        mark: u8,
+        fence: u8,
+        found: Record,
+    },
     Replace {
         why: Why,
         /// Zero if it has no lease.
@@ -79,10 +101,6 @@ pub(crate) enum Why {
     /// A successor that an earlier fetch could not save.
     Pending,
     Successor,
-    Mark {
-        mark: u8,
-        token: u8,
-    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -136,6 +154,43 @@ impl Host {
         };
     }
 
+    /// Whether the caller can be gone while the host goes on with this: a successor and a mark are saved by tasks.
+    pub(crate) fn has_a_caller(&self) -> bool {
+        !matches!(
+            self.phase,
+            Phase::Idle
+                | Phase::Settle { .. }
+                | Phase::Remove { .. }
+                | Phase::Unmark { .. }
+                | Phase::Replace { why: Why::Successor, .. }
+        )
+    }
+
+    /// Whether the store may do what it is asked although the caller is gone.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Lease { .. }
+                | Phase::Mark { .. }
+                | Phase::Replace { call: Replacing::Lease { .. } | Replacing::Save { .. }, .. }
+        )
+    }
+
+    /// The caller leaves. The lease ends by itself, or is released.
+    pub(crate) fn is_cancelled(&mut self, rules: &Rules, was_sent: bool) {
+        self.phase = match self.phase {
+            Phase::Mark { fence, .. } if rules.unmarks_what_was_not_sent => Phase::Settle { mark: fence },
+            Phase::Send { fence, .. }
+                if (was_sent && !rules.keeps_marks_of_what_was_sent)
+                    || (!was_sent && rules.unmarks_what_was_not_sent) =>
+            {
+                self.harmless = fence;
+                Phase::Settle { mark: fence }
+            }
+            _ => Phase::Idle,
+        };
+    }
+
     /// Calls the store. `None` in place of it if the call fails; then the fetch does, too.
     pub(crate) fn calls(&mut self, rules: &Rules, store: Option<&mut Store>) {
         self.phase = match (self.phase, store) {
@@ -158,9 +213,33 @@ impl Host {
             }
             (Phase::Mark { fence, token, .. }, None) if !rules.needs_the_reply => self.sends(rules, fence, token),
             (Phase::Mark { fence, .. }, None) => Phase::Settle { mark: fence },
-            (Phase::Settle { mark }, Some(store)) if store.record.content.mark == mark => {
-                let token = store.record.content.token;
-                Phase::Replace { why: Why::Mark { mark, token }, fence: 0, call: Replacing::Read }
+            (Phase::Settle { mark }, Some(store)) => {
+                let found = store.record;
+                match found.content.mark {
+                    0 if rules.settles_under_a_lease => Phase::Remove { mark, found },
+                    other if other == mark => Phase::Remove { mark, found },
+                    // That use has a later lease.
+                    _ => Phase::Idle,
+                }
+            }
+            (Phase::Remove { mark, found }, Some(store)) => match store.lease(rules, found.version) {
+                Leased::Granted(fence) if found.content.mark == mark => Phase::Unmark { mark, fence, found },
+                Leased::Granted(fence) => {
+                    store.release(fence);
+                    Phase::Idle
+                }
+                Leased::Held | Leased::Newer => Phase::Settle { mark },
+            },
+            (Phase::Unmark { mark, fence, found }, Some(store)) => {
+                match store.save(rules, Content { mark: 0, ..found.content }, fence, found.version) {
+                    // The holder of a later lease may have seen the mark, and done nothing.
+                    Saved::Fenced | Saved::Changed if rules.looks_again_when_fenced => Phase::Settle { mark },
+                    Saved::Done | Saved::Fenced | Saved::Changed => Phase::Idle,
+                }
+            }
+            // It is tried again.
+            (Phase::Settle { mark } | Phase::Remove { mark, .. } | Phase::Unmark { mark, .. }, None) => {
+                Phase::Settle { mark }
             }
             (Phase::Replace { why, fence, call }, Some(store)) => self.replaces(rules, why, fence, call, store),
             (_, _) => Phase::Idle,
@@ -200,7 +279,7 @@ impl Host {
                 Leased::Granted(_) => self.decides(rules, why, 0, again),
                 Leased::Held | Leased::Newer => replace(Replacing::Look { found }),
             },
-            Replacing::Save { found } => match store.save(rules, self.next(why), fence, found.version) {
+            Replacing::Save { found } => match store.save(rules, self.next(), fence, found.version) {
                 Saved::Done => self.ends(why, fence),
                 Saved::Fenced => self.decides(rules, why, 0, found),
                 Saved::Changed => self.decides(rules, why, 0, store.record),
@@ -208,20 +287,15 @@ impl Host {
         }
     }
 
-    fn next(&self, why: Why) -> Content {
-        match (why, self.pending) {
-            (Why::Mark { token, .. }, _) => Content { token, mark: 0 },
-            (_, pending) => Content { token: pending.map_or(0, |(_, next)| next), mark: 0 },
-        }
+    fn next(&self) -> Content {
+        Content { token: self.pending.map_or(0, |(_, next)| next), mark: 0 }
     }
 
     /// What to do about the record that is to be replaced.
     fn decides(&mut self, rules: &Rules, why: Why, fence: u8, found: Record) -> Phase {
-        let is_expected = match (why, self.pending) {
-            (Why::Mark { mark, .. }, _) => found.content.mark == mark,
-            (_, pending) => !rules.compares_the_token || pending.is_some_and(|(seen, _)| found.content.token == seen),
-        };
-        if found.content == self.next(why) || !is_expected {
+        let is_expected =
+            !rules.compares_the_token || self.pending.is_some_and(|(seen, _)| found.content.token == seen);
+        if found.content == self.next() || !is_expected {
             return self.ends(why, fence);
         }
         let call = if fence == 0 { Replacing::Look { found } } else { Replacing::Save { found } };
@@ -229,10 +303,7 @@ impl Host {
     }
 
     fn ends(&mut self, why: Why, fence: u8) -> Phase {
-        match why {
-            Why::Mark { .. } => return Phase::Idle,
-            Why::Successor | Why::Pending => self.pending = None,
-        }
+        self.pending = None;
         if why == Why::Pending && fence != 0 { Phase::Load { fence } } else { Phase::Idle }
     }
 }

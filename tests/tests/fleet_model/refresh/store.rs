@@ -51,6 +51,10 @@ impl Store {
         Leased::Granted(self.fence)
     }
 
+    pub(crate) fn release(&mut self, fence: u8) {
+        self.is_leased &= self.fence != fence;
+    }
+
     pub(crate) fn save(&mut self, rules: &Rules, content: Content, fence: u8, seen: u8) -> Saved {
         if rules.fence && self.fence != fence {
             return Saved::Fenced;

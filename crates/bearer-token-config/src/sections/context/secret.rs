@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bearer_token::{Encoding, Problem, Value, secret};
+use bearer_token::{Advice, Encoding, Problem, Value, secret};
 use zeroize::Zeroizing;
 
 use super::{Context, error_at, plain_reference};
@@ -61,7 +61,9 @@ impl Context<'_> {
             Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
         };
         if bytes.is_empty() {
-            return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
+            return Err(Problem::new(path, "found an empty secret")
+                .expecting("the secret itself")
+                .advise(Advice::text("look at what sets it: an empty file or variable counts as set")));
         }
         Ok(bytes)
     }

@@ -128,9 +128,9 @@ pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
         StringProblem::Path => Problem::new("key", "found what looks like the path of a file")
             .expecting(format!("the shared secret of {algorithm}"))
             .advise(Advice::set("SigningKey::from_file")),
-        StringProblem::Quotes => {
-            Problem::new("key", "found quotes around the secret").advise(Advice::text("remove them"))
-        }
+        StringProblem::Quotes => Problem::new("key", "found quotes around the secret")
+            .expecting("the secret alone")
+            .advise(Advice::text("remove them")),
         StringProblem::Space => {
             Problem::new("key", "found a space or an invisible character at the start or end of the secret")
                 .advise(Advice::text("remove it"))

@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     files::turn::Turn,
     jwt::algorithm::Algorithm,
+    problem::Problem,
     sync::{Mutex, lock},
     value::Value,
 };
@@ -77,7 +78,9 @@ impl LookedUpKey {
         parse: impl Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let content = value.bytes_now("key").map_err(|problem| diagnose::missing(problem, algorithm))?;
-        let last = load(&parse, &content, digest(&SHA256, &content), None)?;
+        let named = |problem: Problem| problem.with_found(|found| value.clause(found));
+        let last =
+            load(&parse, &content, digest(&SHA256, &content), None).map_err(|error| error.map_problems(named))?;
         Ok(LookedUpKey(Arc::new(Inner {
             value,
             algorithm: last.material.algorithm,

@@ -61,7 +61,7 @@ mod tests {
         SignTimes::new(Moment::new(Duration::ZERO, UNIX_EPOCH + Duration::new(now.0, now.1)), backdate, lifetime)
     }
 
-    // shows: 7521/8.2 7523/3.4 7519/4.1.4
+    // shows: 7523/3.4 7519/4.1.4 7521/5.1b
     #[test]
     fn l22_the_lifetime_includes_the_back_date() {
         let (ten, sixty) = (Duration::from_secs(10), Duration::from_secs(60));

@@ -140,7 +140,8 @@ pub(crate) fn parameters(
             problems.add(problem("found a parameter that the grant sends already").advise(Advice::text("remove it")));
         } else if let Some(settings) = find(&RESERVED, name).or(expiring) {
             let problem =
-                problem("found a fixed value for a parameter that the grant or the client authentication makes");
+                problem("found a fixed value for a parameter that the grant or the client authentication makes")
+                    .expecting("a value that is made for each request");
             let of_grant = [Advice::text("use a grant of your own that makes it for each request")];
             let advice = settings.iter().copied().map(Advice::set);
             problems.add(if settings.is_empty() { problem.with_advice(of_grant) } else { problem.with_advice(advice) });
@@ -237,7 +238,7 @@ mod tests {
         problems
     }
 
-    // shows: 7521/4.2b
+    // shows: 7523/2.2b
     #[test]
     fn l20_no_credential_is_a_fixed_parameter() {
         for (reserved, _) in RESERVED.iter().chain(&EXPIRING) {

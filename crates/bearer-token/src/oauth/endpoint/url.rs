@@ -83,6 +83,9 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     if !text.is_empty() && !text.starts_with('/') && !text.contains("://") {
         return Err(not_a_url("found a URL without scheme").advise(Advice::text("write `https://` in front of it")));
     }
+    if text.trim().is_empty() {
+        return Err(not_a_url("found no URL").advise(Advice::text("set that of the token endpoint")));
+    }
     let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(not_a_url("found a URL without scheme or host"));
@@ -111,7 +114,7 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
 mod tests {
     use super::*;
 
-    // shows: 6749/10.4b 6749/10.8a 7519/12 9700/2.6b
+    // shows: 6749/10.4b 6749/10.8a 7519/12 9700/2.6b 7521/4 8693/6a
     #[test]
     fn l34_plaintext_is_for_loopback_or_by_choice_only() {
         for (url, plain, choice) in [
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn an_unusable_url_is_named_without_repeating_it() {
         for (url, part) in [
-            ("", "not a URL"),
+            ("", "found no URL"),
             ("/token", "without scheme"),
             ("as.example.com", "without scheme"),
             ("https://", "not a URL"),

@@ -137,7 +137,7 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
 mod tests {
     use super::*;
 
-    // shows: 6749/5.2a
+    // shows: 6749/5.2a 7521/4.1.1 8693/2.2.2a
     #[test]
     fn a_known_code_is_found_and_nothing_else() {
         for (code, meaning) in [
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    // shows: 8693/2.2.2
+    // shows: 8693/2.2.2b
     #[test]
     fn every_code_is_in_one_row_and_has_advice() {
         let mut codes: Vec<_> = KNOWN_CODES.iter().flat_map(|(_, _, codes)| codes.iter()).collect();

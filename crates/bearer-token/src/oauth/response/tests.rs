@@ -37,7 +37,7 @@ fn read(status: u16, body: &str) -> Result<AccessToken, Error> {
     reader().read(&response(status, body.to_owned()), &[], &sent(), now()).token
 }
 
-// shows: 6749/3.3b
+// shows: 6749/3.3b 8693/2.2.1e
 #[test]
 fn a_token_is_read_with_lifetime_scope_and_kept_fields() {
     let reader = ResponseReader {
@@ -55,6 +55,7 @@ fn a_token_is_read_with_lifetime_scope_and_kept_fields() {
     assert_eq!(extras, [("beta", "true"), ("instance_url", "https://na1.example.com"), ("level", "3")]);
 }
 
+// shows: 8693/2.2.1d
 #[test]
 fn l14_without_expires_in_the_exp_of_a_jwt_counts() {
     // {"exp":1700000000}
@@ -146,7 +147,7 @@ fn a_credential_that_comes_back_is_not_a_token() {
     assert!(reader().read(&response(200, r#"{"access_token":"marker"}"#), &[], &sent, now()).token.is_ok());
 }
 
-// shows: 6749/7.1 8693/2.2.1c 9449/5
+// shows: 6749/7.1 8693/2.2.1c 9449/5c
 #[test]
 fn l16_a_token_of_another_type_is_refused() {
     for (kind, accepted) in [("Bearer", true), ("BEARER", true), ("N_A", false), ("DPoP", false), ("mac", false)] {

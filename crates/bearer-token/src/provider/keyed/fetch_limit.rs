@@ -9,7 +9,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     error::{Error, ErrorKind},
     platform::BoxFuture,
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity},
+    source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity},
     sync::permits::Permits,
     token::AccessToken,
 };
@@ -65,5 +65,9 @@ impl DynTokenSource for Limited {
 
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.source.challenge_test()
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        self.source.credential_in_use()
     }
 }

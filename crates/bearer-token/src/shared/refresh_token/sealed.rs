@@ -11,6 +11,7 @@ use crate::{
         ring::{Ring, SealingKeys},
     },
     store::{Down, Fence, Saved, SharedStore, Snapshot, StoreKey, Version},
+    sync::{Mutex, lock},
 };
 
 /// The store, and where the record is in it.
@@ -18,12 +19,39 @@ pub(super) struct Inner<S> {
     pub(super) store: S,
     pub(super) keys: SealingKeys,
     pub(super) name: String,
+    pub(super) ages: Mutex<Ages>,
+}
+
+/// How old the record is at least, by the clock of this process.
+///
+/// The store's clock may be set back, as by a failover to a node with another clock. Then a refresh token would seem to
+/// have been sent later than it was, and could be sent again after the server's reuse period. A process that has seen
+/// the record before the step knows better.
+#[derive(Default)]
+pub(super) struct Ages(Option<Known>);
+
+/// The age that a version had at a time of the monotonic clock.
+struct Known {
+    version: Version,
+    age: Duration,
+    at: Duration,
+}
+
+impl Ages {
+    /// The age of this version, if the store says that it is at least `told`. `now` is by the monotonic clock.
+    fn at_least(&mut self, version: Version, told: Duration, now: Duration) -> Duration {
+        let known = self.0.as_ref().filter(|known| known.version == version);
+        let age = known.map_or(told, |known| told.max(known.age.saturating_add(now.saturating_sub(known.at))));
+        self.0 = Some(Known { version, age, at: now });
+        age
+    }
 }
 
 /// A record as it was found.
 pub(super) struct Found {
     pub(super) version: Version,
-    /// The time since it was saved, by the store's clock.
+    /// The time since it was saved: by the store's clock, or by that of this process if it has known the record for
+    /// longer.
     pub(super) age: Duration,
     pub(super) content: MarkedToken,
 }
@@ -67,17 +95,18 @@ impl<S: SharedStore> Inner<S> {
 
     pub(super) async fn read(&self, platform: &Platform, sealing: &Sealing) -> Result<Found, Error> {
         match self.ask(platform, self.store.read(&sealing.key)).await? {
-            Some(snapshot) => self.open(&snapshot, sealing),
+            Some(snapshot) => self.open(platform, &snapshot, sealing),
             None => Ok(Found { version: Version::ABSENT, age: Duration::ZERO, content: MarkedToken::default() }),
         }
     }
 
-    pub(super) fn open(&self, snapshot: &Snapshot, sealing: &Sealing) -> Result<Found, Error> {
+    pub(super) fn open(&self, platform: &Platform, snapshot: &Snapshot, sealing: &Sealing) -> Result<Found, Error> {
         let plain = sealing.ring.open(&snapshot.record, &sealing.key).map_err(|problem| {
             let message = format!("the refresh token in the shared store cannot be opened: {problem}");
             Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
         })?;
-        let age = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
+        let told = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
+        let age = lock(&self.ages).at_least(snapshot.version, told, platform.now().monotonic());
         Ok(Found { version: snapshot.version, age, content: MarkedToken::read(&plain)? })
     }
 
@@ -91,7 +120,13 @@ impl<S: SharedStore> Inner<S> {
     ) -> Result<Saved, Error> {
         AWS_LC_RANDOMNESS.done_on(platform).await;
         let record = sealing.ring.seal(content.plain()?, &sealing.key)?;
-        self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await
+        let asked = platform.now().monotonic();
+        let saved = self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await?;
+        if let Saved::Saved(version) = saved {
+            // Another content may have had this version, if both were saved under one lease.
+            lock(&self.ages).0 = Some(Known { version, age: Duration::ZERO, at: asked });
+        }
+        Ok(saved)
     }
 
     pub(super) async fn release(&self, platform: &Platform, key: &StoreKey, fence: Fence) {

@@ -8,6 +8,7 @@ use crate::{
 
 #[cfg(feature = "http-transport")]
 mod cancelled;
+mod clock_steps;
 
 const LEASE: Duration = Duration::from_secs(15);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -327,6 +328,63 @@ async fn a_store_whose_reads_lag_is_no_busy_loop() {
     let waited = platform.now().monotonic() - begun;
     assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
     good.lease(&platform).await.unwrap();
+}
+
+/// A store that another host asks in the middle of one save: the lease ends, is taken, and released.
+#[derive(Clone)]
+struct Overtaken {
+    store: MemorySharedStore,
+    clock: ManualClock,
+    is_armed: Arc<Mutex<bool>>,
+}
+
+impl SharedStore for Overtaken {
+    const ORDER: Order = Order::Linearizable;
+
+    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        self.store.read(key).await
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        self.store.lease(key, seen, ttl).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        if std::mem::take(&mut *lock(&self.is_armed)) {
+            self.clock.advance(LEASE);
+            let Leased::Granted(fence) = self.store.lease(key, seen, LEASE).await? else { panic!("it has ended") };
+            self.store.release(key, fence).await?;
+        }
+        self.store.save(key, record, life, fence, seen).await
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        self.store.release(key, fence).await
+    }
+}
+
+/// The model found it: the other host sees the mark, and does nothing.
+#[tokio::test]
+async fn a_mark_is_removed_though_another_host_had_the_lease_meanwhile() {
+    let world = World::new();
+    let store = Overtaken { store: world.store.clone(), clock: world.clock.clone(), is_armed: Arc::default() };
+    let host = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent").lease_for(LEASE);
+    host.put(&world.platform, Some(&token("1"))).await.unwrap();
+    let lease = host.lease(&world.platform).await.unwrap();
+    host.prepare(&world.platform).await.unwrap();
+    host.not_used_up();
+    *lock(&store.is_armed) = true;
+    drop(lease);
+    world.settle().await;
+    let (_lease, found) = world.begin(&world.host()).await.unwrap();
+    assert_eq!(found, Some(token("1")));
 }
 
 /// Uses the token once, up to its successor.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
-    provider::constants::SHARED_POLL,
+    provider::constants::{SHARED_POLL, SHARED_TOKEN_LEASE},
     shared::marked::MarkedToken,
     store::{Fence, Leased, Saved, SharedStore},
     sync::lock,
@@ -65,6 +65,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                         Leased::Granted(fence) => return Ok((fence, found)),
                         Leased::Newer(_) if newer.wants_pause()? => step,
                         Leased::Newer(_) => continue,
+                        Leased::Held(remaining) if remaining > self.longest_lease() => {
+                            return Err(long_lease(remaining));
+                        }
                         Leased::Held(remaining) => remaining,
                     }
                 }
@@ -80,6 +83,11 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             }
             step = (step * 2).min(SHARED_POLL.1);
         }
+    }
+
+    /// The longest lease that is believed. Another host may have another setting.
+    fn longest_lease(&self) -> Duration {
+        (self.settings.lease * 2).max(SHARED_TOKEN_LEASE * 2)
     }
 
     /// Replaces the expected token, whichever replica has the lease. If this replica has the lease because it uses the
@@ -130,7 +138,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Saved::Fenced => {}
                 Saved::Changed(snapshot) => {
                     inner.release(platform, &sealing.key, fence).await;
-                    found = inner.open(&snapshot, &sealing)?;
+                    found = inner.open(platform, &snapshot, &sealing)?;
                 }
             }
         }
@@ -184,11 +192,17 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             // One that was sent before has its response missing.
             if found.content.mark.is_some() && found.content.sent_before.is_zero() {
                 let next = MarkedToken { mark: None, ..found.content };
-                if let Saved::Saved(_) | Saved::Fenced =
-                    inner.save(platform, sealing, &next, fence, found.version).await?
-                {
-                    return Ok(());
+                match inner.save(platform, sealing, &next, fence, found.version).await? {
+                    Saved::Saved(_) => return Ok(()),
+                    // This host stood still. The holder of the later lease may have seen the mark, and done nothing.
+                    Saved::Fenced => {}
+                    Saved::Changed(_) => inner.release(platform, &sealing.key, fence).await,
                 }
+                if newer.wants_pause()? {
+                    platform.sleep_until(platform.now().after(step).monotonic()).await;
+                    step = (step * 2).min(SHARED_POLL.1);
+                }
+                continue;
             }
             inner.release(platform, &sealing.key, fence).await;
             return Ok(());
@@ -199,6 +213,16 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     pub(super) fn handle(&self) -> Self {
         SharedRefreshToken { inner: Arc::clone(&self.inner), turn: Arc::clone(&self.turn), settings: self.settings }
     }
+}
+
+/// The lease may still be in use, so nothing can replace it. Waiting for it would only hide the cause.
+fn long_lease(remaining: Duration) -> Error {
+    let message = format!(
+        "found a lease of the refresh token that lasts for {} s, longer than any host asks for; the clock of the shared \
+         store was set back, and nothing is sent until the lease ends",
+        remaining.as_secs()
+    );
+    Error::new(ErrorKind::Source, message)
 }
 
 fn lagging() -> Error {

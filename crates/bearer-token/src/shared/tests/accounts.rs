@@ -1,7 +1,7 @@
 //! A source whose credential is replaced by that of another account.
 
 use super::*;
-use crate::{HotSwap, TokenProvider, Value};
+use crate::{CredentialInUse, HotSwap, TokenProvider, Value};
 
 /// A client of an account. The server issues `account-1`, `account-2` and so on.
 struct Account {
@@ -141,4 +141,22 @@ async fn a_file_that_is_gone_keeps_no_replica_from_adopting() {
     secret(&world, &replica, FetchReason::Missing).await;
     drop(other_file);
     assert_eq!(secret(&world, &other, FetchReason::Missing).await, "alice-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_says_which_credential_is_in_use() {
+    let world = World::new();
+    let provider = |source: Shared| TokenProvider::builder(source).platform(world.platform.clone()).build().unwrap();
+    let swap = HotSwap::new(account(&world, "alice"));
+    let swapped = provider(world.fleet().share(swap.clone()).unwrap());
+    swapped.token().await.unwrap();
+    assert!(matches!(swapped.status().credential, Some(CredentialInUse::Latest)));
+    swap.replace(account(&world, "bob"));
+    world.server.fails_with(refused());
+    assert_eq!(swapped.refresh_now().await.unwrap().secret(), "alice-3");
+    let status = swapped.status();
+    assert!(matches!(&status.credential, Some(CredentialInUse::Previous(error)) if error.kind() == ErrorKind::Refused));
+    assert!(status.to_string().contains("the latest one was refused: the server refused the client"), "{status}");
+    let other = provider(world.fleet().share(account(&world, "alice")).unwrap());
+    assert!(other.status().credential.is_none(), "it has one that stays");
 }

@@ -131,7 +131,7 @@ async fn a_leader_that_is_killed_costs_one_more_request() {
     // Killed: it runs nothing any more, and releases nothing.
     let cx = FetchContext::new(world.platform.clone().with_spawn(NoTasks), SECOND * 10, FetchReason::Missing);
     let deadline = world.now() + SECOND;
-    assert!(world.platform.before(deadline, leader.fetch(cx)).await.is_none());
+    assert!(world.platform.before(deadline, Box::pin(leader.fetch(cx))).await.is_none());
     world.server.takes(SECOND / 10);
     let begun = world.now();
     let tasks: Vec<_> = (0..50).map(|_| world.begin(&world.replica(), FetchReason::Missing)).collect();

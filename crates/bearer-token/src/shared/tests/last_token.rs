@@ -52,7 +52,7 @@ async fn no_request_fails_when_the_holder_of_a_stale_token_is_killed() {
         let timeout = SECOND * (before_the_end / 2).clamp(5, 10);
         let cx = FetchContext::new(world.platform.clone().with_spawn(NoTasks), timeout, FetchReason::Stale);
         let deadline = world.now() + SECOND / 10;
-        assert!(world.platform.before(deadline, holder.fetch(cx)).await.is_none());
+        assert!(world.platform.before(deadline, Box::pin(holder.fetch(cx))).await.is_none());
         world.server.takes(SECOND / 10);
         let (mut longest, mut secret) = (Duration::ZERO, String::new());
         while secret != "MARKER-3" {

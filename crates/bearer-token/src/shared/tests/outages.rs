@@ -1,6 +1,7 @@
 //! When there is no connection to the server: for one replica, or for all.
 
 use super::*;
+use crate::TokenProvider;
 
 /// What a replica sees of the server whose name server, proxy or certificates are broken.
 fn no_way() -> Server {
@@ -94,6 +95,52 @@ async fn an_outage_for_all_costs_one_attempt_more() {
         }
         assert!(steps.len() >= 20, "it goes on: {attempts:?}");
     }
+}
+
+/// Two of them begin the cool-down of all, and ask again at every moment.
+#[tokio::test(start_paused = true)]
+async fn two_without_a_connection_delay_the_others_by_one_cool_down() {
+    for _ in 0..50 {
+        let (world, no_way) = (World::new(), no_way());
+        let broken = [world.replica_at(&no_way), world.replica_at(&no_way)];
+        for replica in &broken {
+            world.fetch(replica, FetchReason::Missing).await.unwrap_err();
+        }
+        let healthy = TokenProvider::builder(world.replica().source).platform(world.platform.clone()).build().unwrap();
+        let begun = world.now();
+        while healthy.token().await.is_err() {
+            world.pass(SECOND / 100).await;
+            for replica in &broken {
+                drop(world.fetch(replica, FetchReason::Missing).await);
+            }
+        }
+        // The first cool-down lasts for a second, and then it is the others' turn.
+        assert!(world.now() - begun <= SECOND + SECOND / 20, "{:?}", world.now() - begun);
+        assert_eq!((no_way.requests(), world.server.requests()), (2, 1));
+    }
+}
+
+/// A healthy replica that asks for the first time late in an apparent outage.
+#[tokio::test(start_paused = true)]
+async fn a_new_replica_ends_an_apparent_outage_within_a_minute() {
+    let (world, no_way) = (World::new(), no_way());
+    let broken = [world.replica_at(&no_way), world.replica_at(&no_way)];
+    for _ in 0..60 * 20 {
+        for replica in &broken {
+            world.fetch(replica, FetchReason::Missing).await.unwrap_err();
+        }
+        world.pass(SECOND / 2).await;
+    }
+    let healthy = TokenProvider::builder(world.replica().source).platform(world.platform.clone()).build().unwrap();
+    let begun = world.now();
+    while healthy.token().await.is_err() {
+        world.pass(SECOND / 10).await;
+        for replica in &broken {
+            drop(world.fetch(replica, FetchReason::Missing).await);
+        }
+    }
+    assert!(world.now() - begun <= SECOND * 71, "{:?}", world.now() - begun);
+    assert_eq!(world.server.requests(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -146,15 +146,16 @@ impl SharedStore for MemorySharedStore {
             let version = Version::new(fence.get());
             let snapshot = Snapshot::new(record.to_vec(), version, life);
             entry.record = Some(Record { snapshot, until: now.saturating_add(life) });
-            entry.leased_until = now;
+            entry.leased_until = Duration::ZERO;
             Saved::Saved(version)
         }))
     }
 
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-        self.with(|kept, now| {
+        self.with(|kept, _| {
             if let Some(entry) = kept.entries.get_mut(key).filter(|entry| entry.fence == fence.get()) {
-                entry.leased_until = entry.leased_until.min(now);
+                // Not now: a clock that is set back would begin it anew.
+                entry.leased_until = Duration::ZERO;
             }
         });
         Ok(())

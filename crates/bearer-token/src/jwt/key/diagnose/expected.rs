@@ -49,7 +49,12 @@ impl Expected {
 
 /// The error about a key that is not there at all.
 pub(crate) fn missing(problem: Problem, algorithm: Option<Algorithm>) -> Error {
-    error(problem.advise(Advice::text(format!("put {} there", Expected::Key(algorithm).clause()))))
+    let key = Expected::Key(algorithm).clause();
+    if problem.expected().is_some() {
+        return error(problem.advise(Advice::text(format!("put {key} there"))));
+    }
+    let problem = problem.expecting(key);
+    error(problem.advise(Advice::text("correct where it is")).advise(Advice::text("put it there")))
 }
 
 /// The error about one problem.

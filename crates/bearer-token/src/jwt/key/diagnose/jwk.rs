@@ -32,7 +32,9 @@ pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error
             let problem = Problem::new("key", format!("found a JWK with `kid` {own}")).expecting(wanted.to_string());
             problem.advise(Advice::set("KeyReader::key_id")).advise(Advice::text("use another key"))
         }
-        JwkFault::EmptySet => problem("found an empty JWK set".to_owned()).expecting("a private key in it"),
+        JwkFault::EmptySet => problem("found an empty JWK set".to_owned())
+            .expecting("a private key in it")
+            .advise(Advice::text("export it again, with its private keys")),
         JwkFault::Several { keys, ids } => problem(format!("found a JWK set of {keys} keys, {}", listed(ids)))
             .expecting("to be told the `kid` of the one to sign with")
             .advise(Advice::set("KeyReader::key_id")),
