@@ -15,6 +15,7 @@ use tokio_postgres::{
 
 use crate::{
     connection::{Arguments, Connection, Lost},
+    durability::{self, Accepted},
     tls,
 };
 
@@ -25,12 +26,17 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// many calls are sent at a time. It may also use [clients of the application](Self::with_clients).
 ///
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
-/// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
+/// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Some settings of the database break that. These are
+/// noticed with each statement, and then the store counts as down:
 ///
-/// - `synchronous_commit = off` may lose commits in a crash, and `local` those that a standby does not have yet. Both are
-///   noticed, and then the store counts as down.
-/// - A standby that is promoted has only what was replicated to it. If one may be, set `synchronous_standby_names`, so
-///   that commits wait for it. That is not noticed, because the database can't know who is promoted.
+/// - `synchronous_commit = off` may lose commits in a crash, and `local` those that a standby does not have yet.
+/// - `fsync = off` may lose everything in a crash of the host, and an unlogged table is empty after one. Both are
+///   accepted from a [`test_server`](Self::test_server).
+/// - `full_page_writes = off` may damage the table in a crash of the host, unless its file system writes
+///   [whole pages](Self::whole_pages).
+///
+/// One is not noticed, because the database can't know which standby is promoted: a promoted standby has only what was
+/// replicated to it. If one may be, set `synchronous_standby_names`, so that commits wait for it.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.
@@ -55,6 +61,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub struct PostgresStore {
     connection: Arc<Connection>,
     table: Arc<str>,
+    accepted: Accepted,
 }
 
 impl PostgresStore {
@@ -95,7 +102,7 @@ impl PostgresStore {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        PostgresStore { connection: Arc::new(Connection::new(config, tls)), table: "bearer_token".into() }
+        PostgresStore::over(Connection::new(config, tls))
     }
 
     /// Keeps the records in the database of the application's own clients: `get` is called for each statement.
@@ -120,7 +127,30 @@ impl PostgresStore {
         C: Deref<Target = Client> + Send + Sync + 'static,
         F: Future<Output = Result<C, Down>> + Send + 'static,
     {
-        PostgresStore { connection: Arc::new(Connection::given(get)), table: "bearer_token".into() }
+        PostgresStore::over(Connection::given(get))
+    }
+
+    fn over(connection: Connection) -> Self {
+        PostgresStore { connection: Arc::new(connection), table: "bearer_token".into(), accepted: Accepted::default() }
+    }
+
+    /// Accepts a server that loses what it has acknowledged when its host crashes: with `fsync` or `full_page_writes`
+    /// off, or an unlogged table.
+    ///
+    /// After such a crash, a rotating refresh token may be spent twice, which ends its consent. So this is for tests, and
+    /// for a table that has access tokens only.
+    #[must_use]
+    pub fn test_server(mut self) -> Self {
+        self.accepted.test_server = true;
+        self
+    }
+
+    /// Accepts `full_page_writes = off`, because the file system of the server never writes a part of a page, as ZFS
+    /// does not.
+    #[must_use]
+    pub fn whole_pages(mut self) -> Self {
+        self.accepted.whole_pages = true;
+        self
     }
 
     /// Replaces the name of the table, `bearer_token`. It may have a schema before it, as in `auth.tokens`.
@@ -181,17 +211,24 @@ impl PostgresStore {
         self.connection.query(&self.named(statement), arguments).await.map_err(|lost| lost.down)
     }
 
+    /// The first row, if the database keeps what it acknowledges.
+    fn durable<'a>(&self, rows: &'a [Row]) -> Result<Option<&'a Row>, Down> {
+        let Some(row) = rows.first() else { return Ok(None) };
+        durability::check(column(row, 0)?, self.accepted)?;
+        Ok(Some(row))
+    }
+
     fn named(&self, statement: &str) -> String {
-        statement.replace("{table}", &self.table)
+        statement.replace("{settings}", durability::SETTINGS).replace("{table}", &self.table)
     }
 
     /// The row as it is now, to explain why a statement changed nothing.
     async fn row(&self, key: &StoreKey) -> Result<Found, Down> {
         let statement = self.named(
-            "SELECT current_setting('synchronous_commit'), fence, record, version,
+            "SELECT ({settings}), fence, record, version,
                 (extract(epoch FROM ends - clock_timestamp()) * 1000000)::bigint,
                 (extract(epoch FROM leased - clock_timestamp()) * 1000000)::bigint
-            FROM (SELECT 1) AS one LEFT JOIN {table} ON key = $1",
+            FROM (SELECT 1) AS one LEFT JOIN {table} AS row ON key = $1",
         );
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT)];
         let rows = match self.connection.query(&statement, arguments).await {
@@ -199,7 +236,7 @@ impl PostgresStore {
             Err(Lost { was_closed: true, .. }) => self.query(&statement, arguments).await?,
             rows => rows.map_err(|lost| lost.down)?,
         };
-        let Some(row) = durable(&rows)? else { return Ok(Found::default()) };
+        let Some(row) = self.durable(&rows)? else { return Ok(Found::default()) };
         let Some(fence) = column::<Option<i64>>(row, 1)? else { return Ok(Found::default()) };
         let time = |index| {
             let micros = column::<Option<i64>>(row, index)?;
@@ -245,10 +282,10 @@ impl SharedStore for PostgresStore {
                 leased = clock_timestamp() + $3 * interval '1 microsecond'
             WHERE COALESCE(row.leased <= clock_timestamp(), true)
                 AND (row.record IS NULL OR row.ends <= clock_timestamp() OR row.version = $2)
-            RETURNING current_setting('synchronous_commit'), fence";
+            RETURNING ({settings}), fence";
         let (seen_version, ttl) = (signed(seen.get()), micros(ttl));
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT), (&seen_version, Type::INT8), (&ttl, Type::INT8)];
-        if let Some(row) = durable(&self.query(statement, arguments).await?)? {
+        if let Some(row) = self.durable(&self.query(statement, arguments).await?)? {
             return Ok(Leased::Granted(Fence::new(number(row, 1)?)));
         }
         let found = self.row(key).await?;
@@ -266,11 +303,11 @@ impl SharedStore for PostgresStore {
         fence: Fence,
         seen: Version,
     ) -> Result<Saved, Down> {
-        let statement = "UPDATE {table} SET
+        let statement = "UPDATE {table} AS row SET
                 record = $2, version = $3, ends = clock_timestamp() + $5 * interval '1 microsecond', leased = NULL
             WHERE key = $1 AND fence = $3
                 AND (record IS NULL OR ends <= clock_timestamp() OR version = $4)
-            RETURNING current_setting('synchronous_commit')";
+            RETURNING ({settings})";
         let (version, seen, life) = (signed(fence.get()), signed(seen.get()), micros(life));
         let arguments: Arguments<'_> = &[
             (&key.as_str(), Type::TEXT),
@@ -279,7 +316,7 @@ impl SharedStore for PostgresStore {
             (&seen, Type::INT8),
             (&life, Type::INT8),
         ];
-        if durable(&self.query(statement, arguments).await?)?.is_some() {
+        if self.durable(&self.query(statement, arguments).await?)?.is_some() {
             return Ok(Saved::Saved(Version::new(fence.get())));
         }
         let found = self.row(key).await?;
@@ -300,24 +337,6 @@ impl SharedStore for PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore").field("table", &self.table).finish_non_exhaustive()
-    }
-}
-
-/// The first row, if the database acknowledges no commit before it is durable, here and on a synchronous standby: a user
-/// may be set so. Every result says that in its first column, because a pooler may use a connection with other settings
-/// each time.
-fn durable(rows: &[Row]) -> Result<Option<&Row>, Down> {
-    let Some(row) = rows.first() else { return Ok(None) };
-    match column::<&str>(row, 0)? {
-        "off" => Err(Down::new(
-            "PostgreSQL acknowledges commits before they are durable, so a crash may lose tokens: set `synchronous_commit` \
-             to `on` for this user or database",
-        )),
-        "local" => Err(Down::new(
-            "PostgreSQL acknowledges commits before a synchronous standby has them, so a failover may lose tokens: set \
-             `synchronous_commit` to `on` for this user or database",
-        )),
-        _ => Ok(Some(row)),
     }
 }
 

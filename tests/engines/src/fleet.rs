@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    iter::Sum,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -34,12 +35,15 @@ pub struct Worker {
     reader: Option<JoinHandle<()>>,
 }
 
-/// What a worker has written.
+/// What a worker has written: `src/bin/worker.rs` has the words.
 #[derive(Default)]
 struct Seen {
     is_ready: AtomicBool,
-    is_fetching: AtomicBool,
-    fetches: AtomicU64,
+    has_lease: AtomicBool,
+    shared: AtomicU64,
+    alone: AtomicU64,
+    unanswered: AtomicU64,
+    beaten: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
     report: Mutex<Option<Report>>,
@@ -60,15 +64,21 @@ impl Worker {
         let kept = Arc::clone(&seen);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let count = |counter: &AtomicU64| {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                };
                 match line.as_str() {
                     "ready" => kept.is_ready.store(true, Ordering::Relaxed),
                     "fetch" => {
-                        kept.is_fetching.store(true, Ordering::Relaxed);
-                        kept.fetches.fetch_add(1, Ordering::Relaxed);
+                        kept.has_lease.store(true, Ordering::Relaxed);
+                        count(&kept.shared);
                     }
-                    "refused" => drop(kept.refused.fetch_add(1, Ordering::Relaxed)),
-                    "failed" => drop(kept.failed.fetch_add(1, Ordering::Relaxed)),
-                    "done" => kept.is_fetching.store(false, Ordering::Relaxed),
+                    "alone" => count(&kept.alone),
+                    "unanswered" => count(&kept.unanswered),
+                    "beaten" => count(&kept.beaten),
+                    "refused" => count(&kept.refused),
+                    "failed" => count(&kept.failed),
+                    "done" => kept.has_lease.store(false, Ordering::Relaxed),
                     other => {
                         let report = other.strip_prefix("report ").and_then(|json| serde_json::from_str(json).ok());
                         *kept.report.lock().unwrap() = report;
@@ -83,19 +93,17 @@ impl Worker {
         self.seen.is_ready.load(Ordering::Relaxed)
     }
 
-    /// Whether it fetches a token now.
-    pub fn is_fetching(&self) -> bool {
-        self.seen.is_fetching.load(Ordering::Relaxed)
+    /// Whether it fetches a token under the lease now.
+    pub fn has_lease(&self) -> bool {
+        self.seen.has_lease.load(Ordering::Relaxed)
     }
 
-    /// How often it fetched a token.
-    pub fn fetches(&self) -> u64 {
-        self.seen.fetches.load(Ordering::Relaxed)
-    }
-
-    /// How often it got no token.
-    pub fn failed(&self) -> u64 {
-        self.seen.failed.load(Ordering::Relaxed)
+    /// What happened to it until now.
+    pub fn tally(&self) -> Tally {
+        let Seen { shared, alone, unanswered, beaten, failed, refused, .. } = &*self.seen;
+        let [shared, alone, unanswered, beaten, failed, refused] =
+            [shared, alone, unanswered, beaten, failed, refused].map(|counter| counter.load(Ordering::Relaxed));
+        Tally { shared, alone, unanswered, beaten, failed, refused }
     }
 
     /// `SIGSTOP`.
@@ -136,39 +144,82 @@ impl Drop for Worker {
     }
 }
 
+/// What happened to workers, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Fetches under the lease.
+    pub shared: u64,
+    /// Fetches without it: the store gave no answer, or was left alone.
+    pub alone: u64,
+    /// Calls to the store without an answer in time.
+    pub unanswered: u64,
+    /// Saves that were refused, because another replica was faster.
+    pub beaten: u64,
+    /// Requests without a token.
+    pub failed: u64,
+    /// Tokens that the API refused.
+    pub refused: u64,
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Tally>>(all: I) -> Tally {
+        all.fold(Tally::default(), |sum, one| Tally {
+            shared: sum.shared + one.shared,
+            alone: sum.alone + one.alone,
+            unanswered: sum.unanswered + one.unanswered,
+            beaten: sum.beaten + one.beaten,
+            failed: sum.failed + one.failed,
+            refused: sum.refused + one.refused,
+        })
+    }
+}
+
 /// Many workers.
-pub struct Workers(pub Vec<Worker>);
+pub struct Workers {
+    pub running: Vec<Worker>,
+    killed: Tally,
+}
 
 impl Workers {
     /// Starts this many, and waits until each has a token.
     pub async fn start(number: usize, job: impl Fn(usize) -> Job) -> Self {
-        let workers = Workers((0..number).map(|index| Worker::start(&job(index))).collect());
-        until("all workers have a token", Duration::from_secs(60), async || workers.0.iter().all(Worker::is_ready))
-            .await;
+        let running = (0..number).map(|index| Worker::start(&job(index))).collect();
+        let workers = Workers { running, killed: Tally::default() };
+        let limit = Duration::from_secs(120);
+        until("all workers have a token", limit, async || workers.running.iter().all(Worker::is_ready)).await;
         workers
     }
 
-    /// The worker that is fetching a token, once there is one.
-    pub async fn fetching(&self) -> usize {
-        let find = || self.0.iter().position(Worker::is_fetching);
-        until("a worker fetches", Duration::from_secs(30), async || find().is_some()).await;
-        find().unwrap()
+    /// The worker that fetches a token under the lease, once there is one. The server must hold its response.
+    pub async fn holder(&self) -> usize {
+        let mut found = None;
+        until("a worker has the lease", Duration::from_secs(60), async || {
+            // The response of an earlier one may be on its way.
+            let before = found;
+            found = self.running.iter().position(Worker::has_lease);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            found.is_some() && found == before
+        })
+        .await;
+        found.unwrap()
     }
 
-    /// How often the API refused their tokens until now.
-    pub fn refused(&self) -> u64 {
-        self.0.iter().map(|worker| worker.seen.refused.load(Ordering::Relaxed)).sum()
+    /// `kill -9` of one of them.
+    pub fn kill(&mut self, index: usize) {
+        let worker = self.running.swap_remove(index);
+        self.killed = [self.killed, worker.tally()].into_iter().sum();
+        worker.kill();
     }
 
-    /// How often they got no token until now.
-    pub fn failed(&self) -> u64 {
-        self.0.iter().map(Worker::failed).sum()
+    /// What happened to all until now.
+    pub fn tally(&self) -> Tally {
+        self.running.iter().map(Worker::tally).chain([self.killed]).sum()
     }
 
     /// Lets all end, and adds up their reports.
     pub fn stop(self) -> Report {
         let mut all = Report::default();
-        for worker in self.0 {
+        for worker in self.running {
             let report = worker.stop();
             all.accepted += report.accepted;
             all.refused += report.refused;

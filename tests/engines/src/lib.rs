@@ -6,10 +6,12 @@
 #![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "only tests use this")]
 
+pub mod black_hole;
 pub mod compatible;
 pub mod fleet;
 pub mod held;
 pub mod job;
+pub mod markers;
 pub mod monitor;
 pub mod postgres_server;
 pub mod process;

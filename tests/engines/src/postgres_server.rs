@@ -1,17 +1,22 @@
 //! One PostgreSQL server.
 
 use std::{
+    fs::OpenOptions,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
     time::Duration,
 };
 
+use bearer_token_postgres::PostgresStore;
 use tempfile::TempDir;
 
 use crate::process::{Process, Server, find};
 
 /// A PostgreSQL server on a free port, with a new data directory. Its log shows every statement with its parameters.
+///
+/// It does not wait for its disk (`fsync = off`), which a crash of a process does not notice.
 pub struct PostgresServer {
     process: Process,
     port: u16,
@@ -42,6 +47,9 @@ impl PostgresServer {
         initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
         let output = initdb.arg(&data).output().unwrap();
         assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+        // In the file, so that a test can replace it: `set`.
+        let mut configuration = OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
+        writeln!(configuration, "fsync = off").unwrap();
         let directory = Arc::new(directory);
         PostgresServer::start_on_free_port("PostgreSQL", |port| {
             let process = launch(&programs, directory.path(), port, &settings);
@@ -57,6 +65,11 @@ impl PostgresServer {
 
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// A store on it, which accepts that it does not wait for its disk. The table may not exist yet.
+    pub fn store(&self) -> PostgresStore {
+        PostgresStore::from_url(self.url()).unwrap().test_server()
     }
 
     pub fn log(&self) -> PathBuf {
@@ -84,6 +97,23 @@ impl PostgresServer {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("PostgreSQL did not start again");
+    }
+
+    /// Changes a setting of the running server.
+    pub async fn set(&self, setting: &str, value: &str) {
+        self.query(&format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        self.query("SELECT pg_reload_conf()");
+        let is_set = async || self.query(&format!("SHOW {setting}")) == value;
+        crate::until(setting, Duration::from_secs(10), is_set).await;
+    }
+
+    /// The output of `pg_dump`.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dump = Command::new(self.programs.join("pg_dump"));
+        dump.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), "postgres"]);
+        let output = dump.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// The output of psql for this statement.
@@ -134,7 +164,7 @@ fn launch(programs: &Path, directory: &Path, port: u16, further: &[String]) -> P
     let user = rustix::process::geteuid().is_root().then_some("postgres");
     let (data, port) = (directory.join("data").display().to_string(), port.to_string());
     let arguments = ["-D", &data, "-p", &port, "-h", "127.0.0.1", "-k", ""];
-    let settings = ["fsync=off", "log_statement=all", "max_connections=200", "shared_buffers=16MB"];
+    let settings = ["log_statement=all", "max_connections=200", "shared_buffers=16MB"];
     let further = further.iter().map(String::as_str);
     let settings = settings.into_iter().chain(further).flat_map(|setting| ["-c", setting]);
     Process::start(&programs.join("postgres"), arguments.into_iter().chain(settings), user, &directory.join("log"))

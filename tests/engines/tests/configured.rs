@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bearer_token::platform::Platform;
 use bearer_token_config::ProviderConfig;
-use bearer_token_postgres::PostgresStore;
 use bearer_token_testing::Consent;
 use engines::{postgres_server::PostgresServer, redis_server::RedisServer, world::World};
 
@@ -24,11 +23,13 @@ impl Replicas {
 
     /// A replica of the program.
     fn config(&self, client: &str, url: &str) -> ProviderConfig {
+        let durability = if url.starts_with("postgres:") { "shared.test_server = true\n" } else { "" };
         let text = format!(
             "{client}\n\
              token_endpoint.url = '{}'\n\
              shared.url = '{url}'\n\
-             shared.key = {{ file = '{}' }}\n",
+             shared.key = {{ file = '{}' }}\n\
+             {durability}",
             self.0.server.token_url(),
             self.0.keys.path().display()
         );
@@ -60,7 +61,7 @@ async fn five_lines_share_a_token_on_redis() {
 #[ignore = "needs PostgreSQL"]
 async fn five_lines_share_a_token_on_postgresql() {
     let postgres = PostgresServer::start().await;
-    PostgresStore::from_url(postgres.url()).unwrap().create_table().await.unwrap();
+    postgres.store().create_table().await.unwrap();
     Replicas::new().replicas_share_a_token(&postgres.url()).await;
     assert_eq!(postgres.query("SELECT count(*) FROM bearer_token WHERE record IS NOT NULL"), "1");
 }
@@ -69,7 +70,7 @@ async fn five_lines_share_a_token_on_postgresql() {
 #[ignore = "needs PostgreSQL"]
 async fn a_configured_refresh_token_is_spent_once_by_all_replicas() {
     let (world, postgres) = (Replicas::new(), PostgresServer::start().await);
-    PostgresStore::from_url(postgres.url()).unwrap().create_table().await.unwrap();
+    postgres.store().create_table().await.unwrap();
     let client = "shared.name = 'reports of alice'\nrefresh_token.shared = true\ntoken_endpoint.client.id = 'app'";
     let config = || world.config(client, &postgres.url());
     let consent = world.0.server.consent(Consent::new("app", "alice")).unwrap();

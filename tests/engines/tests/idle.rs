@@ -83,7 +83,7 @@ mod postgresql {
         let server = PostgresServer::start().await;
         let proxy = Proxy::start(server.port()).await;
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
-        let store = PostgresStore::from_url(url).unwrap();
+        let store = PostgresStore::from_url(url).unwrap().test_server();
         store.create_table().await.unwrap();
         an_idle_connection_costs_no_call(&store, &proxy).await;
         is_probed(proxy.port());

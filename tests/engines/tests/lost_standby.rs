@@ -16,7 +16,6 @@ use bearer_token::{
     observe::{Event, EventKind, Observer},
     shared::{Fleet, SealingKeys},
 };
-use bearer_token_postgres::PostgresStore;
 use engines::postgres_server::PostgresServer;
 
 /// The pauses for which the store was left alone.
@@ -35,7 +34,7 @@ impl Observer for Pauses {
 #[ignore = "needs PostgreSQL"]
 async fn a_lost_standby_delays_fewer_and_fewer_requests() {
     let server = PostgresServer::start().await;
-    let store = PostgresStore::from_url(server.url()).unwrap();
+    let store = server.store();
     store.create_table().await.unwrap();
     let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
     let fleet = Fleet::builder(store, keys).build().unwrap();

@@ -74,7 +74,8 @@ async fn best(what: &str, proxy: &Proxy, empty: impl AsyncFn(), store: impl Shar
 async fn calls_to_postgresql_do_not_wait_for_each_other() {
     let server = PostgresServer::start().await;
     let proxy = Proxy::start(server.port()).await;
-    let store = PostgresStore::from_url(format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port())).unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    let store = PostgresStore::from_url(url).unwrap().test_server();
     store.create_table().await.unwrap();
     best("PostgreSQL", &proxy, async || drop(server.query("DELETE FROM bearer_token")), store).await;
 }

@@ -99,7 +99,8 @@ mod postgresql {
         let store = PostgresStore::with_clients(move || {
             let client = Arc::clone(&pool[next.fetch_add(1, Relaxed) % pool.len()]);
             async move { Ok(client) }
-        });
+        })
+        .test_server();
         store.create_table().await.unwrap();
         store
     }
@@ -123,7 +124,8 @@ mod postgresql {
         let store = PostgresStore::with_clients(move || {
             let client = Arc::clone(&given);
             async move { Ok(client) }
-        });
+        })
+        .test_server();
         store.create_table().await.unwrap();
         granted(&store, &key(77), Version::ABSENT).await;
         server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()");
@@ -143,7 +145,8 @@ mod postgresql {
         let store = PostgresStore::with_clients(move || {
             let client = Arc::clone(&given);
             async move { Ok(client) }
-        });
+        })
+        .test_server();
         store.create_table().await.unwrap();
         let fence = granted(&store, &key(78), Version::ABSENT).await;
         // Another part of the application may change it at any time.

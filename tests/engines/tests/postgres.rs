@@ -5,20 +5,28 @@
 
 use std::time::Duration;
 
-use bearer_token::store::{Leased, Saved, SharedStore, Version};
+use bearer_token::{
+    TokenProvider,
+    oauth::{ClientAuth, RefreshToken, TokenEndpoint},
+    platform::Platform,
+    shared::{SealingKeys, SharedRefreshToken},
+    store::{Fence, Leased, Saved, SharedStore, Version},
+};
 use bearer_token_postgres::PostgresStore;
+use bearer_token_testing::Consent;
 use engines::{
     held::{Held, OneServer},
     postgres_server::PostgresServer,
     proxy::{Mode, Proxy},
     records::{LIFE, TTL, granted, key},
+    world::{KEY, World},
 };
 
 static SERVER: OneServer<PostgresServer> = OneServer::new();
 
 async fn held() -> Held<PostgresStore, PostgresServer> {
     let server = SERVER.get(PostgresServer::start()).await;
-    let store = PostgresStore::from_url(server.url()).unwrap();
+    let store = server.store();
     store.create_table().await.unwrap();
     Held(store, server)
 }
@@ -34,7 +42,7 @@ mod contract {
 #[ignore = "needs PostgreSQL"]
 async fn a_killed_server_has_everything_that_it_acknowledged() {
     let mut server = PostgresServer::start().await;
-    let store = PostgresStore::from_url(server.url()).unwrap();
+    let store = server.store();
     store.create_table().await.unwrap();
     let first = granted(&store, &key(1), Version::ABSENT).await;
     assert!(matches!(store.save(&key(1), b"record", LIFE, first, Version::ABSENT).await.unwrap(), Saved::Saved(_)));
@@ -72,7 +80,8 @@ async fn a_row_with_an_endless_time_is_unusable_for_its_own_key() {
 async fn a_connection_that_hangs_is_replaced() {
     let Held(_, server) = held().await;
     let proxy = Proxy::start(server.port()).await;
-    let store = PostgresStore::from_url(format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port())).unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    let store = PostgresStore::from_url(url).unwrap().test_server();
     let bound = Duration::from_millis(500);
     let read = async || tokio::time::timeout(bound, store.read(&key(9))).await;
     assert!(read().await.unwrap().is_ok());
@@ -97,7 +106,7 @@ async fn commits_that_are_not_durable_count_as_down() {
     server.query("GRANT ALL ON bearer_token TO hasty");
     let error = async || {
         let url = format!("postgres://hasty@127.0.0.1:{}/postgres", server.port());
-        PostgresStore::from_url(url).unwrap().read(&key(1)).await.unwrap_err().to_string()
+        PostgresStore::from_url(url).unwrap().test_server().read(&key(1)).await.unwrap_err().to_string()
     };
     for (setting, lost_by) in [("off", "a crash may"), ("local", "a failover may")] {
         server.query(&format!("ALTER ROLE hasty SET synchronous_commit = {setting}"));
@@ -109,6 +118,80 @@ async fn commits_that_are_not_durable_count_as_down() {
     server.query("REVOKE ALL ON bearer_token FROM hasty");
     let barred = error().await;
     assert!(barred.contains("grant this user SELECT"), "{barred}");
+}
+
+/// Every step of this store is refused with these words.
+async fn every_step_names(store: &PostgresStore, fence: Fence, setting: &str) {
+    let errors = [
+        store.read(&key(1)).await.err(),
+        store.read(&key(2)).await.err(),
+        store.lease(&key(2), Version::ABSENT, Duration::from_millis(1)).await.err(),
+        store.save(&key(1), b"MARKER", LIFE, fence, Version::ABSENT).await.err(),
+    ];
+    for error in errors {
+        let text = error.unwrap_or_else(|| panic!("{setting} was accepted")).to_string();
+        assert!(text.contains(setting) && !text.contains("MARKER"), "{setting}: {text}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn settings_that_may_lose_writes_are_refused_unless_accepted() {
+    let server = PostgresServer::start().await;
+    let (test, strict) = (server.store(), PostgresStore::from_url(server.url()).unwrap());
+    let whole_pages = strict.clone().whole_pages();
+    test.create_table().await.unwrap();
+    let fence = granted(&test, &key(1), Version::ABSENT).await;
+    let accepts = async |store: &PostgresStore| drop(store.read(&key(1)).await.unwrap());
+    for strict in [&strict, &whole_pages] {
+        every_step_names(strict, fence, "`fsync`").await;
+    }
+    server.set("fsync", "on").await;
+    accepts(&strict).await;
+
+    server.set("full_page_writes", "off").await;
+    every_step_names(&strict, fence, "`full_page_writes`").await;
+    accepts(&whole_pages).await;
+    accepts(&test).await;
+    server.set("full_page_writes", "on").await;
+
+    server.query("ALTER TABLE bearer_token SET UNLOGGED");
+    for strict in [&strict, &whole_pages] {
+        every_step_names(strict, fence, "SET LOGGED").await;
+    }
+    accepts(&test).await;
+    server.query("ALTER TABLE bearer_token SET LOGGED");
+    accepts(&strict).await;
+
+    // A partition may be unlogged while its table is not.
+    server.query("CREATE TABLE parted (LIKE bearer_token INCLUDING ALL) PARTITION BY HASH (key)");
+    server.query("CREATE UNLOGGED TABLE part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)");
+    let parted = strict.clone().table("parted").unwrap();
+    let refused = parted.lease(&key(1), Version::ABSENT, TTL).await.unwrap_err().to_string();
+    assert!(refused.contains("SET LOGGED"), "{refused}");
+    server.query("ALTER TABLE part SET LOGGED");
+    accepts(&parted).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn no_refresh_token_is_sent_while_the_disk_is_not_waited_for() {
+    let (server, world) = (PostgresServer::start().await, World::new(LIFE));
+    server.store().create_table().await.unwrap();
+    let grant = |store| RefreshToken::new(SharedRefreshToken::new(store, SealingKeys::new(KEY), "consent"));
+    let consent = world.server.consent(Consent::new("app", "alice")).unwrap();
+    grant(server.store()).replace(&Platform::system(), consent).await.unwrap();
+    let provider = |store| {
+        let endpoint = TokenEndpoint::builder(world.server.token_url(), grant(store));
+        TokenProvider::builder(endpoint.client_auth(ClientAuth::public("app")).build().unwrap()).build().unwrap()
+    };
+    let strict = || provider(PostgresStore::from_url(server.url()).unwrap());
+    let error = strict().token().await.unwrap_err();
+    assert!(format!("{error:#}").contains("`fsync`"), "{error:#}");
+    assert_eq!(world.requests(), 0);
+    server.set("fsync", "on").await;
+    strict().token().await.unwrap();
+    assert_eq!(world.requests(), 1);
 }
 
 #[tokio::test]
@@ -124,6 +207,6 @@ async fn another_table_is_named_and_created() {
     server.query("INSERT INTO auth.tokens VALUES ('old', 'r', 1, now() - interval '2 days', 1, NULL)");
     assert_eq!(store.remove_ended().await.unwrap(), 1);
     for wrong in ["a;b", "A", "a.b.c", "", "a b", "\"a\""] {
-        assert!(PostgresStore::from_url(server.url()).unwrap().table(wrong).is_err(), "{wrong}");
+        assert!(server.store().table(wrong).is_err(), "{wrong}");
     }
 }

@@ -47,7 +47,7 @@ async fn a_killed_node_fails_no_request() {
         issued() - before
     };
     until("ten processes make one request for a lifetime", LIFETIME * 5, async || next_token().await == 1).await;
-    assert_eq!(workers.failed(), 0, "nothing has happened yet");
+    assert_eq!(workers.tally().failed, 0, "nothing has happened yet");
     let killed = issued();
     cluster.kill_master_with_records().await;
     until("they share again", LIFETIME * 10, async || next_token().await == 1).await;
@@ -55,9 +55,9 @@ async fn a_killed_node_fails_no_request() {
     println!("a node killed: {cost} token requests until they share again");
     // One for each replica and lifetime at most, while there is no store.
     assert!(cost <= 10 * 5, "{cost}");
-    let failed = workers.failed();
+    let failed = workers.tally().failed;
     tokio::time::sleep(LIFETIME * 2).await;
-    assert_eq!(workers.failed(), failed, "it is over");
+    assert_eq!(workers.tally().failed, failed, "it is over");
     let report = workers.stop();
     println!("{report:?}");
     // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends,

@@ -10,7 +10,6 @@ use bearer_token::{
     platform::Platform,
     shared::{SealingKeys, SharedRefreshToken},
 };
-use bearer_token_postgres::PostgresStore;
 use bearer_token_testing::Consent;
 use engines::{
     fleet::Worker,
@@ -30,7 +29,7 @@ fn runs() -> u64 {
 #[ignore = "needs PostgreSQL"]
 async fn l59_a_refresh_token_is_spent_once() {
     let postgres = PostgresServer::start().await;
-    let store = PostgresStore::from_url(postgres.url()).unwrap();
+    let store = postgres.store();
     store.create_table().await.unwrap();
     let world = World::new(Duration::from_secs(60));
     let server = &world.server;

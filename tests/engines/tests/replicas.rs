@@ -1,22 +1,35 @@
 //! Fifty processes with one token, and one fault after another.
+//!
+//! A call to the store has 95 ms. On a machine that is busy with something else a call may take longer, and then it is
+//! a fault of the store like any other: that replica fetches for itself. So each phase counts such calls and fetches,
+//! and they are added to what the phase may cost. Where there are none, the bounds are those of the fault alone.
 
 #![allow(clippy::disallowed_methods, reason = "real processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
-use bearer_token_testing::Fault;
+use bearer_token_testing::{Fault, Tokens};
 use engines::{
-    fleet::Workers,
+    fleet::{Tally, Workers},
     job::{Job, Store},
     proxy::{Mode, Proxy},
     redis_server::RedisServer,
     sentinel::{NAME, SentinelGroup},
+    until,
     world::World,
 };
+use tokio::sync::Mutex;
 
 const LIFETIME: Duration = Duration::from_secs(4);
 const PROCESSES: usize = 50;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Two fleets at a time would be in each other's way.
+static ONE_FLEET: Mutex<()> = Mutex::const_new(());
 
 /// The most requests for tokens that follow each other in this time, for each that asks by itself: no token is
 /// refreshed in the first half of its life.
@@ -31,81 +44,139 @@ fn job(world: &World, index: usize, store: Store) -> Job {
     Job { clock_offset, every_ms: 200, ..world.job(store) }
 }
 
+/// One fault, and what it costs.
+struct Phase<'a> {
+    name: &'a str,
+    world: &'a World,
+    begun: Instant,
+    requests: u64,
+    tally: Tally,
+}
+
+impl<'a> Phase<'a> {
+    fn begin(name: &'a str, world: &'a World, workers: &Workers) -> Self {
+        Phase { name, world, begun: Instant::now(), requests: world.requests(), tally: workers.tally() }
+    }
+
+    /// What happened since it began: the token requests, and those of them that calls to the store explain which took
+    /// too long.
+    fn so_far(&self, workers: &Workers) -> (u64, u64) {
+        let now = workers.tally();
+        let requests = self.world.requests() - self.requests;
+        let (alone, unanswered) = (now.alone - self.tally.alone, now.unanswered - self.tally.unanswered);
+        println!(
+            "{}: {requests} token requests in {:.1} s; the store gave no answer {unanswered} times, and {alone} replicas \
+             fetched for themselves",
+            self.name,
+            self.begun.elapsed().as_secs_f64()
+        );
+        (requests, alone + unanswered)
+    }
+
+    /// The fault costs this, and what a slow machine explains.
+    fn costs(&self, workers: &Workers, expected: RangeInclusive<u64>) {
+        let (requests, explained) = self.so_far(workers);
+        let (least, most) = (*expected.start(), *expected.end() + explained);
+        assert!((least..=most).contains(&requests), "{}: {requests} requests, expected {expected:?}", self.name);
+    }
+
+    /// Waits until this number of tokens was fetched under the lease.
+    async fn shared(&self, workers: &Workers, number: u64) {
+        until("a token for all", LIMIT, async || workers.tally().shared >= self.tally.shared + number).await;
+    }
+}
+
+/// No request was without a token.
+fn none_failed(what: &str, workers: &Workers) {
+    assert_eq!(workers.tally().failed, 0, "{what}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
 async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
+    let _one = ONE_FLEET.lock().await;
     let (world, mut redis) = (World::new(LIFETIME), RedisServer::start().await);
-    let proxy = Proxy::start(redis.port()).await;
-    let store = Store::Redis { url: format!("redis://127.0.0.1:{}", proxy.port()) };
+    let store = Store::Redis { url: redis.url() };
     let mut workers = Workers::start(PROCESSES, |index| job(&world, index, store.clone())).await;
     println!("start: {} token requests", world.requests());
 
     // Ten lifetimes, each with the next token a good while after the one before.
-    world.next_token().await;
-    let (before, mut last) = (world.requests(), Instant::now());
+    Phase::begin("first token", &world, &workers).shared(&workers, 1).await;
+    tokio::time::sleep(LIFETIME / 8).await;
+    let phase = Phase::begin("ten lifetimes", &world, &workers);
     for number in 1..=10 {
-        world.next_token().await;
-        println!("token {number} after {:?}: {} requests", last.elapsed(), world.requests() - before);
-        assert!(last.elapsed() > LIFETIME / 2, "{:?}", last.elapsed());
-        last = Instant::now();
+        let (before, begun) = (workers.tally(), Instant::now());
+        phase.shared(&workers, number).await;
+        let was_answered = workers.tally().unanswered == before.unanswered;
+        let took = begun.elapsed();
+        assert!(took > LIFETIME / 4 || !was_answered, "token {number} came after {took:?}");
+        tokio::time::sleep(LIFETIME / 8).await;
     }
-    assert_eq!(world.requests() - before, 10, "ten lifetimes, {PROCESSES} processes");
+    phase.costs(&workers, 10..=10);
+    none_failed("ten lifetimes", &workers);
 
     // One revocation for all.
-    let before = world.requests();
+    let phase = Phase::begin("revocation", &world, &workers);
     world.server.revoke_all();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.requests() - before, 1, "a revocation costs one request");
+    until("a token after the revocation", LIMIT, async || world.requests() > phase.requests).await;
+    tokio::time::sleep(LIFETIME / 4).await;
+    phase.costs(&workers, 1..=1);
 
     // A replica that was behind adopts the token that was revoked as well. It is refused once more, and the fleet's one
     // exchange follows at once.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let refused = workers.refused();
+    let refused = workers.tally().refused;
     println!("revocation: {refused} requests of {PROCESSES} replicas refused");
     assert!(refused <= 4 * u64::try_from(PROCESSES).unwrap(), "{refused}");
 
     // The store is killed, and starts again empty.
-    world.next_token().await;
+    let phase = Phase::begin("the store starts again, empty", &world, &workers);
     redis.restart().await;
-    let restart = world.during("store restarted empty", LIFETIME * 2).await;
-    assert!((1..=most(LIFETIME * 2, 1)).contains(&restart), "{restart}");
-    assert_eq!((workers.failed(), workers.refused()), (0, refused), "with a store, without it, and with an empty one");
+    tokio::time::sleep(LIFETIME * 2).await;
+    phase.costs(&workers, 1..=most(phase.begun.elapsed(), 1));
+    let tally = workers.tally();
+    assert_eq!((tally.failed, tally.refused), (0, refused), "with a store, without it, and with an empty one");
 
     // The holder of the lease is killed while the server holds its response.
-    let before = world.requests();
+    let phase = Phase::begin("the holder is killed", &world, &workers);
     let gate = world.server.token_endpoint().hold();
-    let holder = workers.fetching().await;
-    workers.0.swap_remove(holder).kill();
+    let holder = workers.holder().await;
+    workers.kill(holder);
     gate.release();
     tokio::time::sleep(LIFETIME * 2).await;
-    let killed = world.requests() - before;
-    println!("holder killed: {killed} token requests in two lifetimes");
     // One more than without the fault, which is the request of the killed one.
-    assert!((2..=most(LIFETIME * 2, 1) + 1).contains(&killed), "{killed}");
-    assert_eq!(workers.failed(), 0, "the holder's lease ends in time");
+    phase.costs(&workers, 2..=most(phase.begun.elapsed(), 1) + 1);
+    none_failed("the holder's lease ends in time", &workers);
 
-    // One direction only, nothing at all, and no connection: each replica fetches for itself, and no request fails.
-    let replicas = workers.0.len();
-    for mode in [Mode::RequestsOnly, Mode::ResponsesOnly, Mode::BlackHole, Mode::Cut] {
-        proxy.set(mode);
-        let alone = world.during(&format!("{mode:?}"), LIFETIME).await;
-        proxy.set(Mode::Pass);
-        assert!(alone > u64::try_from(replicas / 2).unwrap(), "{mode:?} was not noticed: {alone}");
-        assert!(alone <= most(LIFETIME, replicas), "{mode:?}: {alone}");
-        // The store is left alone for up to four seconds after that, and then they share again.
-        tokio::time::sleep(LIFETIME).await;
-        let shared = world.during(&format!("after {mode:?}"), LIFETIME * 2).await;
-        assert!(shared <= most(LIFETIME * 2, 1) + 1, "{mode:?}: {shared}");
-        assert_eq!(workers.failed(), 0, "{mode:?}");
-    }
+    // The holder is stopped past its lease, and goes on.
+    let phase = Phase::begin("the holder is stopped", &world, &workers);
+    let gate = world.server.token_endpoint().hold();
+    let holder = &workers.running[workers.holder().await];
+    holder.pause();
+    // With tokens of 4 s, its own would have ended by then, and it would not even try to save it.
+    world.server.issue(Tokens::opaque().lifetime(LIFETIME * 3));
+    gate.release();
+    let (stopped, before) = (holder.tally(), workers.tally().shared);
+    until("another holder", LIMIT, async || workers.tally().shared > before).await;
+    tokio::time::sleep(LIFETIME / 8).await;
+    holder.resume();
+    // On a machine that is slow, its save may get no answer.
+    let ended = |now: Tally| now.beaten + now.unanswered > stopped.beaten + stopped.unanswered;
+    until("the end of its save", LIMIT, async || ended(holder.tally())).await;
+    let saves = holder.tally().beaten - stopped.beaten;
+    println!("the holder is stopped: {saves} save was refused");
+    phase.costs(&workers, 2..=most(phase.begun.elapsed(), 1) + 1);
+    world.server.issue(Tokens::opaque().lifetime(LIFETIME));
+    Phase::begin("the next token", &world, &workers).shared(&workers, 1).await;
+    tokio::time::sleep(LIFETIME / 4).await;
+    none_failed("those that wait take the lease, and the stopped one takes their token", &workers);
 
     // An outage of the authorization server: the fleet makes the attempts of one, after 0.5 to 1 s, 1 to 2 s, 2 to 4 s
-    // and
-    // 4 to 8 s. So there are five at most in three lifetimes, and three at most in the last two.
+    // and 4 to 8 s. So there are five at most in three lifetimes.
+    let phase = Phase::begin("the authorization server is down", &world, &workers);
     world.server.token_endpoint().always(Fault::status(503));
-    let first = world.during("outage begins", LIFETIME).await;
-    let outage = world.during("outage", LIFETIME * 2).await;
-    assert!((1..=3).contains(&outage) && first + outage <= 5, "{first} and {outage} requests of {replicas} processes");
+    tokio::time::sleep(LIFETIME * 3).await;
+    phase.costs(&workers, 2..=5);
     world.server.token_endpoint().recover();
 
     let report = workers.stop();
@@ -117,29 +188,58 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
     // token.
     assert_eq!(report.failed_with_token, 0, "{report:?}");
     assert!(report.errors.iter().all(|error| error.contains("503")), "{:?}", report.errors);
-    assert!(report.accepted > 10_000, "{report:?}");
+    assert!(report.accepted > 2_000, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server"]
+async fn a_broken_network_fails_no_request() {
+    let _one = ONE_FLEET.lock().await;
+    let (world, redis) = (World::new(LIFETIME), RedisServer::start().await);
+    let proxy = Proxy::start(redis.port()).await;
+    let store = Store::Redis { url: format!("redis://127.0.0.1:{}", proxy.port()) };
+    let workers = Workers::start(PROCESSES, |index| job(&world, index, store.clone())).await;
+    // One direction only, nothing at all, and no connection: each replica fetches for itself, and no request fails.
+    for mode in [Mode::RequestsOnly, Mode::ResponsesOnly, Mode::BlackHole, Mode::Cut] {
+        let name = format!("{mode:?}");
+        let phase = Phase::begin(&name, &world, &workers);
+        proxy.set(mode);
+        tokio::time::sleep(LIFETIME).await;
+        proxy.set(Mode::Pass);
+        let (alone, _) = phase.so_far(&workers);
+        assert!(alone > u64::try_from(PROCESSES / 2).unwrap(), "{mode:?} was not noticed: {alone}");
+        assert!(alone <= most(phase.begun.elapsed(), PROCESSES), "{mode:?}: {alone}");
+        // The store is left alone for up to four seconds after that, and then they share again.
+        tokio::time::sleep(LIFETIME).await;
+        let name = format!("after {mode:?}");
+        let phase = Phase::begin(&name, &world, &workers);
+        tokio::time::sleep(LIFETIME * 2).await;
+        phase.costs(&workers, 1..=most(phase.begun.elapsed(), 1) + 1);
+        none_failed(&name, &workers);
+    }
+    let report = workers.stop();
+    println!("{} requests accepted, the longest wait {:.0} ms", report.accepted, report.longest_ms);
+    assert_eq!((report.failed, report.refused), (0, 0), "{report:?}");
+    assert!(report.accepted > 2_000, "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server and redis-sentinel"]
 async fn l63_a_failover_fails_no_request() {
+    let _one = ONE_FLEET.lock().await;
     let (world, mut group) = (World::new(LIFETIME), SentinelGroup::start().await);
     let store = Store::Sentinel { urls: group.urls(), name: NAME.to_owned() };
     let workers = Workers::start(20, |index| job(&world, index, store.clone())).await;
-    let before = world.requests();
+    let phase = Phase::begin("failover by command", &world, &workers);
     group.fail_over().await;
     tokio::time::sleep(LIFETIME * 2).await;
-    let ordered = world.requests() - before;
-    println!("failover by command: {ordered} token requests");
-    // While there is no master, each replica may fetch for itself, once.
-    let bound = most(LIFETIME * 2, 1) + u64::try_from(workers.0.len()).unwrap();
-    assert!((1..=bound).contains(&ordered), "{ordered}");
-    let before = world.requests();
+    // A token whose record is lost is fetched once more.
+    phase.costs(&workers, 1..=most(phase.begun.elapsed(), 1) + 1);
+    none_failed("failover by command", &workers);
+    let phase = Phase::begin("failover by kill", &world, &workers);
     group.kill_master().await;
     tokio::time::sleep(LIFETIME * 2).await;
-    let killed = world.requests() - before;
-    println!("failover by kill: {killed} token requests");
-    assert!((1..=bound).contains(&killed), "{killed}");
+    phase.costs(&workers, 1..=most(phase.begun.elapsed(), 1) + 1);
     let report = workers.stop();
     println!("{report:?}");
     assert_eq!((report.failed, report.refused), (0, 0), "{report:?}");

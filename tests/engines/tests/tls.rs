@@ -6,7 +6,6 @@
 use std::{path::Path, time::Duration};
 
 use bearer_token::store::SharedStore;
-use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
 use engines::{
     fleet::Worker,
@@ -72,7 +71,7 @@ async fn postgresql_by_tls_is_verified_with_the_cas_of_the_system() {
     let directory = TempDir::new().unwrap();
     let files = Files::make(directory.path());
     let server = tls::postgres(&files).await;
-    PostgresStore::from_url(server.url()).unwrap().create_table().await.unwrap();
+    server.store().create_table().await.unwrap();
     server.query("CREATE ROLE replica LOGIN");
     server.query("GRANT ALL ON bearer_token TO replica");
     let url = format!("postgres://replica@localhost:{}/postgres?sslmode=require", server.port());

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use bearer_token_postgres::PostgresStore;
 use bearer_token_testing::{AuthorizationServer, Client};
 use engines::tls::{self, Files};
 
@@ -11,13 +10,15 @@ use crate::{Config, Ended, command, ended};
 /// A fleet whose store is at this URL.
 fn config(server: &AuthorizationServer, store: &str) -> Config {
     server.register(Client::secret("fleet", "MARKER-secret"));
+    let durability = if store.starts_with("postgres:") { "shared.test_server = true\n" } else { "" };
     Config::new(
         "shared.toml",
         format!(
             "token_endpoint.url = '{}'\n\
              token_endpoint.client = {{ id = 'fleet', secret = 'MARKER-secret' }}\n\
              shared.url = '{store}'\n\
-             shared.key = {{ value = 'bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=' }}\n",
+             shared.key = {{ value = 'bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=' }}\n\
+             {durability}",
             server.token_url()
         ),
     )
@@ -75,6 +76,6 @@ async fn a_token_is_shared_on_postgresql_by_tls() {
     let directory = tempfile::tempdir().unwrap();
     let files = Files::make(directory.path());
     let server = tls::postgres(&files).await;
-    PostgresStore::from_url(server.url()).unwrap().create_table().await.unwrap();
+    server.store().create_table().await.unwrap();
     shares_by_tls(&format!("{}?sslmode=require", server.url().replace("127.0.0.1", "localhost")), &files).await;
 }

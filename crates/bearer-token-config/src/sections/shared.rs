@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::refresh_token::Times;
-use self::store::Store;
+use self::store::{Durability, Store};
 use super::context::Context;
 use crate::{
     build::{Given, no_source},
@@ -34,6 +34,12 @@ pub(crate) struct SharedFields {
     name: Option<Text>,
     /// Keeps the tokens apart from those of another deployment in the same store with the same keys.
     namespace: Option<Text>,
+    /// Accepts a PostgreSQL that loses what it has acknowledged when its host crashes, as servers for tests do: with
+    /// `fsync` or `full_page_writes` off, or an unlogged table.
+    test_server: bool,
+    /// Accepts `full_page_writes = off` of PostgreSQL, because the file system of the server never writes a part of a
+    /// page (ZFS).
+    whole_pages: bool,
 }
 
 /// A fleet, and the name under which it shares.
@@ -71,7 +77,12 @@ impl SharedFields {
         let keys = keys.and_then(|keys| Self::keys(keys, cx));
         let url = cx.required(URL, self.url.as_ref(), "the URL of the store, such as `redis://localhost:6379`");
         let url = url.and_then(|url| cx.secret(URL, url))?;
-        let store = Store::open(&url).map_err(|problem| cx.report.add(problem.at(URL))).ok()?;
+        let durability = Durability { test_server: self.test_server, whole_pages: self.whole_pages };
+        let report = |problem: Problem| {
+            let path = format!("shared.{}", problem.path());
+            cx.report.add(problem.at(path));
+        };
+        let store = Store::open(&url, durability).map_err(report).ok()?;
         let (keys, namespace) = (keys?, self.namespace.as_ref().map_or("", Text::as_str).to_owned());
         let built = store.fleet(keys.clone()).namespace(namespace.clone()).build();
         let report = |error: Error| {

@@ -141,6 +141,17 @@ fn a_url_of_postgresql_and_keys_suffice() {
     }
 }
 
+#[cfg(all(feature = "postgres", feature = "redis"))]
+#[test]
+fn what_a_crash_may_lose_is_accepted_of_postgresql_only() {
+    for field in ["test_server", "whole_pages"] {
+        let of = |url: &str| problems(&format!("[shared]\nurl = '{url}'\nkey = '{KEY}'\n{field} = true"));
+        assert_eq!(of("postgres://localhost/tokens"), [""; 0]);
+        let found = of("redis://localhost");
+        assert!(found.len() == 1 && found[0].starts_with(&format!("shared.{field}: found `true`")), "{found:?}");
+    }
+}
+
 #[test]
 fn a_url_of_another_store_is_refused() {
     for url in ["http://:MARKER@localhost", "MARKER", "Redis://MARKER"] {

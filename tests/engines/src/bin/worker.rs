@@ -1,12 +1,27 @@
 //! One replica: calls an API with the token of its fleet until its input ends.
 //!
-//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, `failed` when it gets no
-//! token, `refused` when the API refuses it, and its report at the end.
+//! It writes what happens, one word for each:
+//!
+//! | word | what happens |
+//! |---|---|
+//! | `ready` | it has its first token |
+//! | `fetch` | it begins to fetch a token under the lease |
+//! | `alone` | it begins to fetch a token without one, for itself |
+//! | `done` | either has ended |
+//! | `unanswered` | a call to the store got no answer |
+//! | `beaten` | its save was refused, because another replica was faster |
+//! | `failed` | it gets no token |
+//! | `refused` | the API refuses its token |
+//! | `report` | the rest of the line is its report, at the end |
 
 #![allow(clippy::disallowed_methods, reason = "a program, in real time")]
 
 use std::{
     io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,6 +29,7 @@ use anyhow::{Context, Result};
 use bearer_token::{
     AccessToken, Bearer, Error, FetchContext, Identity, TokenProvider, TokenSource,
     oauth::{ClientAuth, ClientCredentials, RefreshToken, TokenEndpoint},
+    observe::{Event, EventKind, Observer, StoreOperation, StoreOutcome},
     platform::{BoxFuture, Clock, Moment, Platform, SystemClock},
     shared::{Fleet, SealingKeys, SharedRefreshToken},
     store::SharedStore,
@@ -53,19 +69,38 @@ fn is_usable(bearer: &Bearer, clock: &OffClock) -> bool {
     bearer.expires_at().is_some_and(|end| end > clock.now().wall() + RESERVE)
 }
 
+/// Whether the fetch that begins next has the lease.
+#[derive(Clone, Default)]
+struct Leased(Arc<AtomicBool>);
+
+impl Observer for Leased {
+    fn on_event(&self, event: &Event<'_>) {
+        let EventKind::StoreCall { operation, outcome, .. } = event.kind else { return };
+        match (operation, outcome) {
+            (_, StoreOutcome::Failed) => tell("unanswered"),
+            (StoreOperation::Lease, StoreOutcome::Ok) => self.0.store(true, Ordering::Relaxed),
+            (StoreOperation::Save, StoreOutcome::Conflict) => tell("beaten"),
+            _ => {}
+        }
+    }
+}
+
 /// Tells when it fetches.
-struct Telling<S>(S);
+struct Telling<S> {
+    source: S,
+    leased: Leased,
+}
 
 impl<S: TokenSource> TokenSource for Telling<S> {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        tell("fetch");
-        let result = self.0.fetch(cx).await;
+        tell(if self.leased.0.swap(false, Ordering::Relaxed) { "fetch" } else { "alone" });
+        let result = self.source.fetch(cx).await;
         tell("done");
         result
     }
 
     fn identity(&self, identity: &mut Identity) {
-        self.0.identity(identity);
+        self.source.identity(identity);
     }
 }
 
@@ -76,7 +111,9 @@ fn tell(line: &str) {
 
 fn share(job: &Job, store: impl SharedStore) -> Result<TokenProvider> {
     let fleet = Fleet::builder(store, SealingKeys::file(&job.keys)).build()?;
-    provider(job, fleet.share(Telling(endpoint(job)?))?)
+    let leased = Leased::default();
+    let source = fleet.share(Telling { source: endpoint(job)?, leased: leased.clone() })?;
+    provider(job, source, leased)
 }
 
 fn endpoint(job: &Job) -> Result<TokenEndpoint> {
@@ -84,10 +121,16 @@ fn endpoint(job: &Job) -> Result<TokenEndpoint> {
     Ok(builder.client_auth(ClientAuth::basic("fleet", "MARKER-secret")).build()?)
 }
 
-fn provider(job: &Job, source: impl TokenSource) -> Result<TokenProvider> {
+/// A provider for itself.
+fn alone(job: &Job, endpoint: TokenEndpoint) -> Result<TokenProvider> {
+    let leased = Leased::default();
+    provider(job, Telling { source: endpoint, leased: leased.clone() }, leased)
+}
+
+fn provider(job: &Job, source: impl TokenSource, leased: Leased) -> Result<TokenProvider> {
     let platform = Platform::system().with_clock(OffClock(job.clock_offset));
     let origin: String = job.api_url.split('/').take(3).collect::<Vec<_>>().join("/");
-    Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).build()?)
+    Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).observer(leased).build()?)
 }
 
 async fn make(job: &Job) -> Result<TokenProvider> {
@@ -95,14 +138,14 @@ async fn make(job: &Job) -> Result<TokenProvider> {
         Store::Redis { url } => share(job, RedisStore::from_url(url)?),
         Store::Sentinel { urls, name } => share(job, RedisStore::new(Connection::to_sentinels(urls, name, None)?)),
         Store::Cluster { urls } => share(job, RedisStore::new(redis_cluster::connect(urls.clone()).await?)),
-        Store::Table { url } => share(job, PostgresStore::from_url(url)?),
-        Store::None => provider(job, Telling(endpoint(job)?)),
+        Store::Table { url } => share(job, PostgresStore::from_url(url)?.test_server()),
+        Store::None => alone(job, endpoint(job)?),
         Store::Postgres { url, lease_ms } => {
             let keys = SealingKeys::file(&job.keys);
-            let store = SharedRefreshToken::new(PostgresStore::from_url(url)?, keys, "consent");
+            let store = SharedRefreshToken::new(PostgresStore::from_url(url)?.test_server(), keys, "consent");
             let grant = RefreshToken::new(store.lease_for(Duration::from_millis(*lease_ms)));
             let builder = TokenEndpoint::builder(&job.token_url, grant);
-            provider(job, Telling(builder.client_auth(ClientAuth::public("app")).build()?))
+            alone(job, builder.client_auth(ClientAuth::public("app")).build()?)
         }
     }
 }

@@ -13,6 +13,13 @@ mod postgres;
 #[cfg_attr(not(feature = "redis"), path = "store/no_redis.rs")]
 mod redis;
 
+/// What is accepted although a crash of the store's host may lose writes.
+#[derive(Clone, Copy)]
+pub(super) struct Durability {
+    pub(super) test_server: bool,
+    pub(super) whole_pages: bool,
+}
+
 /// A store on one of the engines. Clones share its connection.
 pub(super) enum Store {
     Postgres(postgres::Store),
@@ -21,9 +28,11 @@ pub(super) enum Store {
 
 impl Store {
     /// The store with this URL. Nothing is sent yet.
-    pub(super) fn open(url: &str) -> Result<Self, Problem> {
+    pub(super) fn open(url: &str, durability: Durability) -> Result<Self, Problem> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("postgres" | "postgresql") => postgres::open(url).map(Store::Postgres),
+            Some("postgres" | "postgresql") => postgres::open(url, durability).map(Store::Postgres),
+            Some(_) if durability.test_server => Err(for_postgresql_only("test_server")),
+            Some(_) if durability.whole_pages => Err(for_postgresql_only("whole_pages")),
             Some("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix") => {
                 redis::open(url).map(Store::Redis)
             }
@@ -47,6 +56,11 @@ impl Store {
             Store::Redis(store) => times.grant(store.clone(), keys, name),
         }
     }
+}
+
+/// The problem that a field says nothing about this store.
+fn for_postgresql_only(field: &'static str) -> Problem {
+    Problem::new(field, "found `true` for a store that is not PostgreSQL").expecting("nothing")
 }
 
 /// The problem that a build without this feature does not know the store.

@@ -5,6 +5,6 @@ use bearer_token::Problem;
 pub(super) use bearer_token::store::MemorySharedStore as Store;
 
 /// The problem that there is no such store.
-pub(super) fn open(_: &str) -> Result<Store, Problem> {
+pub(super) fn open(_: &str, _: super::Durability) -> Result<Store, Problem> {
     Err(super::not_compiled_in("postgres"))
 }

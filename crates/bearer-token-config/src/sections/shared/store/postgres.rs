@@ -3,10 +3,18 @@
 use bearer_token::Problem;
 pub(super) use bearer_token_postgres::PostgresStore as Store;
 
+use super::Durability;
 use crate::sections::context::error_at;
 
 /// The store with this URL. Nothing is sent yet.
-pub(super) fn open(url: &str) -> Result<Store, Problem> {
+pub(super) fn open(url: &str, durability: Durability) -> Result<Store, Problem> {
     // The error does not repeat the URL.
-    Store::from_url(url).map_err(|error| error_at("url", &error))
+    let mut store = Store::from_url(url).map_err(|error| error_at("url", &error))?;
+    if durability.test_server {
+        store = store.test_server();
+    }
+    if durability.whole_pages {
+        store = store.whole_pages();
+    }
+    Ok(store)
 }
