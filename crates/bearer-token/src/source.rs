@@ -28,6 +28,7 @@
 
 pub(crate) mod challenge;
 mod challenge_test;
+mod credential_in_use;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
@@ -41,14 +42,11 @@ mod waits;
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 pub use self::{
-    challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, identity::Identity,
-    static_token::StaticToken,
+    challenge::Challenge, challenge_test::ChallengeTest, credential_in_use::CredentialInUse, fallback::Fallback,
+    identity::Identity, static_token::StaticToken,
 };
 #[cfg(feature = "_json")]
-pub use self::{
-    file_token::FileToken,
-    hot_swap::{CredentialInUse, HotSwap},
-};
+pub use self::{file_token::FileToken, hot_swap::HotSwap};
 pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{
     error::Error,
@@ -276,7 +274,7 @@ impl FetchContext {
 
     /// Adds the token that the fetch is to replace, for calling a source by hand again.
     ///
-    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired, and
+    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired. It
     /// returns the same token again only while it may be sent. A lifetime without an [issued
     /// moment](AccessToken::issued) counts from the start of this fetch.
     #[cfg(feature = "shared")]

@@ -1,8 +1,8 @@
 //! One entry, and the rules for its eviction.
 //!
-//! Readers and evictions meet in one number, `pins`: twice the number of readers that are about to clone the value,
-//! plus one once it was evicted. An eviction succeeds only from zero to one, so it never happens between a reader's
-//! decision to clone and its clone. A reader that comes later sees the one, and finds nothing.
+//! Readers and evictions meet in one number, `pins`. It is twice the number of readers that are about to clone the
+//! value, plus one once it was evicted. An eviction succeeds only from zero to one, so it never happens between a
+//! reader's decision to clone and its clone. A reader that comes later sees the one, and finds nothing.
 //!
 //! A warm request that only looks at the value in place pins nothing. The table that it reads keeps the entry alive.
 
@@ -29,11 +29,15 @@ pub(crate) trait Pinned: Clone {
 
     /// Whether a clone exists outside of the map, or work is in progress.
     fn is_in_use(&self, now: Moment) -> bool;
+
+    /// Ends the life of the value, unless it is in use. Afterwards it begins no work, also if it is found by another
+    /// way than through the map.
+    fn retire(&self, now: Moment) -> bool;
 }
 
 /// A key with its value. Both are fixed. The numbers change, and the copy.
 ///
-/// What a warm request reads is side by side: of many tenants, each line is a miss, and each step from one place to
+/// What a warm request reads is side by side. Of many tenants, each line is a miss, and each step from one place to
 /// another waits for it. So the copy is here, and not behind the pointer to the provider.
 #[repr(C, align(64))]
 pub(crate) struct Entry<K, V: Pinned> {
@@ -133,11 +137,11 @@ impl<K, V: Pinned> Entry<K, V> {
         if self.pins.compare_exchange(0, EVICTED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
-        let is_free = !self.value.is_in_use(now);
-        if !is_free {
+        let is_retired = self.value.retire(now);
+        if !is_retired {
             self.pins.fetch_sub(EVICTED, Ordering::AcqRel);
         }
-        is_free
+        is_retired
     }
 }
 
