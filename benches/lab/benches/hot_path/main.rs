@@ -206,8 +206,7 @@ fn other_ways(report: &mut Report, ways: &Measured, traced: &Measured) {
     );
     ways.problems(report);
     traced.problems(report);
-    // Room for a second look at origin and bearer, as the short way knows one spelling only. Parsing the URI anew would more
-    // than double the time.
+    // The short way knows one spelling only. Room for the long way after it, and none for another like it.
     for (key, name) in [
         ("spelling-any-https", "tower-bearer, any https origin"),
         ("spelling-port-allowed", "tower-bearer, port in the allowed origin"),
