@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 benches=("$@")
 if [ ${#benches[@]} -eq 0 ]; then
-    benches=(hot_path contention keyed storm recovery tls waiting signing end_to_end size fleet)
+    benches=(hot_path contention keyed many_tenants storm recovery tls waiting signing end_to_end size fleet)
 fi
 mkdir -p target/reports docs/performance
 quick=${LAB_QUICK:+-quick}

@@ -1,14 +1,15 @@
-//! Tenants: their requests, a map of providers for them, and the plain map that is the floor.
+//! Tenants: their requests and the time of these, a map of providers for them, and the plain map that is the floor.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
+    hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bearer_token::{AccessToken, FetchContext, KeyedProviders, Select, Selected, TokenProvider};
@@ -17,7 +18,16 @@ use http::{HeaderValue, Request, header::AUTHORIZATION};
 use tokio::runtime::Runtime;
 use tower::Service;
 
-use crate::warm::{self, Noop, ORIGIN, Reply};
+use crate::{
+    drive,
+    warm::{self, Noop, ORIGIN, Reply},
+};
+
+/// Requests of one turn.
+pub const REQUESTS: usize = 2_048;
+
+/// How many requests are made before the clock is read.
+const FEW: usize = 16;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Tenant(pub String);
@@ -31,6 +41,29 @@ pub fn request(number: usize) -> Request<()> {
     let mut request = warm::request();
     request.extensions_mut().insert(tenant(number));
     request
+}
+
+/// The time that so many requests spend in a service. They are made before, a few at a time.
+pub fn time_in<S>(service: &mut S, requests: usize, mut number: impl FnMut() -> usize) -> Duration
+where
+    S: Service<Request<()>>,
+    S::Future: Unpin,
+{
+    let mut spent = Duration::ZERO;
+    let mut responses = Vec::with_capacity(FEW);
+    for _ in 0..requests / FEW {
+        let mut made: [_; FEW] = std::array::from_fn(|_| Some(request(number())));
+        let started = Instant::now();
+        for request in &mut made {
+            if let Some(request) = request.take() {
+                responses.push(drive::at_once(service.call(request)));
+            }
+        }
+        spent += started.elapsed();
+        assert!(responses.iter().all(Result::is_ok), "a warm request failed");
+        black_box(&mut responses).clear();
+    }
+    spent
 }
 
 /// A number of a key for each request: the next one, which is not the neighbour in memory.

@@ -28,8 +28,9 @@ impl Shared {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
-    pub(crate) fn keep_key(&self, path: String, key: SigningKey) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(key);
+    /// Keeps a key, and returns the one that is kept: another request may have been quicker.
+    pub(crate) fn keep_key(&self, path: String, key: SigningKey) -> SigningKey {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(key).clone()
     }
 
     pub(crate) fn source(&self, name: &str) -> Option<TokenProvider> {

@@ -127,14 +127,14 @@ pub use self::{
         ProviderStatus, Readiness, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
-    source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},
+    source::{Challenge, ChallengeTest, CredentialInUse, Fallback, FetchContext, Identity, StaticToken, TokenSource},
     token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
 pub use self::{
     secret::encoding::Encoding,
-    source::{CredentialInUse, FileToken, HotSwap},
+    source::{FileToken, HotSwap},
     value::Value,
 };
 

@@ -28,6 +28,7 @@
 
 pub(crate) mod challenge;
 mod challenge_test;
+mod credential_in_use;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
@@ -41,14 +42,11 @@ mod waits;
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 pub use self::{
-    challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, identity::Identity,
-    static_token::StaticToken,
+    challenge::Challenge, challenge_test::ChallengeTest, credential_in_use::CredentialInUse, fallback::Fallback,
+    identity::Identity, static_token::StaticToken,
 };
 #[cfg(feature = "_json")]
-pub use self::{
-    file_token::FileToken,
-    hot_swap::{CredentialInUse, HotSwap},
-};
+pub use self::{file_token::FileToken, hot_swap::HotSwap};
 pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{
     error::Error,

@@ -8,49 +8,41 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Authorized, Bearer, Error, TokenFuture, TokenProvider};
+use bearer_token::{Authorized, Bearer, TokenFuture, TokenProvider};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{
-    BoxError,
-    hooks::{Hooks, MapError},
-    sent::Sent,
-};
+use crate::{BoxError, hooks::Hooks, sent::Sent};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
+    // Its parts are side by side. In an enum, the first word of the rare state would share its place with the second word
+    // of the response, which is then written in other pieces than it is read in, and the processor waits for them.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
+        // Once the inner service has been called.
         #[pin]
-        state: State<S, B>,
+        response: Option<S::Future>,
+        sent: Option<Sent>,
+        // Until then. In a box: rare, and large.
+        rare: Option<Box<Rare<S, B>>>,
     }
 }
 
-pin_project! {
-    #[project = StateProjection]
-    enum State<S, B>
-    where
-        S: Service<Request<B>>,
-    {
-        // The inner service has been called.
-        Called {
-            #[pin]
-            response: S::Future,
-            sent: Option<Sent>,
-        },
-        // The request waits for a token, then for the inner service. In a box: rare, and large.
-        Waiting { cold: Box<Cold<S, B>> },
-        // The request must not be sent.
-        Refused { error: Option<BoxError> },
-    }
+/// A request that is not sent at once.
+#[expect(clippy::large_enum_variant, reason = "it is in a box already")]
+pub(crate) enum Rare<S, B> {
+    /// It waits for a token, then for the inner service.
+    Waiting(Cold<S, B>),
+    /// It must not be sent.
+    Refused(Option<BoxError>),
 }
 
-struct Cold<S, B> {
+pub(crate) struct Cold<S, B> {
     inner: S,
     provider: TokenProvider,
     hooks: Hooks,
@@ -79,30 +71,33 @@ where
     S: Service<Request<B>>,
 {
     /// The inner service is called in here, so its future is made in its place and not moved there.
-    #[inline]
+    ///
+    /// Always inlined, like its caller. The compiler takes both for large, but most of their code is cold.
+    #[inline(always)]
     pub(crate) fn called(inner: &mut S, request: Request<B>, sent: Option<Sent>) -> Self {
-        ResponseFuture { state: State::Called { sent, response: inner.call(request) } }
+        ResponseFuture { sent, rare: None, response: Some(inner.call(request)) }
     }
 
-    #[cold]
-    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, hooks: Hooks) -> Self {
-        let awaited = Awaited::Token(provider.token());
-        let cold = Cold { inner, provider, hooks, request: Some(request), awaited };
-        ResponseFuture { state: State::Waiting { cold: Box::new(cold) } }
-    }
-
-    #[cold]
-    pub(crate) fn refused(error: Error, map_error: MapError) -> Self {
-        ResponseFuture { state: State::Refused { error: Some(map_error(error)) } }
+    #[inline]
+    pub(crate) fn rare(rare: Box<Rare<S, B>>) -> Self {
+        ResponseFuture { sent: None, rare: Some(rare), response: None }
     }
 
     /// What is still known of the request, once its response has come and did not reject its bearer.
     #[inline]
     pub(crate) fn take_sent(self: Pin<&mut Self>) -> Option<Sent> {
-        match self.project().state.project() {
-            StateProjection::Called { sent, .. } => sent.take(),
-            _ => None,
-        }
+        self.project().sent.take()
+    }
+}
+
+impl<S, B> Rare<S, B> {
+    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, hooks: Hooks) -> Box<Self> {
+        let awaited = Awaited::Token(provider.token());
+        Box::new(Rare::Waiting(Cold { inner, provider, hooks, request: Some(request), awaited }))
+    }
+
+    pub(crate) fn refused(error: BoxError) -> Box<Self> {
+        Box::new(Rare::Refused(Some(error)))
     }
 }
 
@@ -152,14 +147,12 @@ where
 {
     type Output = Result<Response<RB>, BoxError>;
 
-    /// A call of its own. Inlined into a caller that converts the result, it copies the response more often, and with
-    /// loads for which the processor waits.
-    #[inline(never)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        match this.state.as_mut().project() {
-            StateProjection::Called { response, sent } => poll_called(response, sent, cx),
-            StateProjection::Waiting { .. } | StateProjection::Refused { .. } => poll_cold(this.state, cx),
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
+        match this.response.as_mut().as_pin_mut() {
+            Some(response) => poll_called(response, this.sent, cx),
+            None => poll_rare(self, cx),
         }
     }
 }
@@ -176,9 +169,13 @@ where
     E: Into<BoxError>,
 {
     match ready!(future.poll(cx)) {
-        // By value: a response whose address is passed on has to be copied once more.
         Ok(response) => match sent {
-            Some(kept) if kept.is_to_look_at(&response) => look(response, sent),
+            Some(kept) if kept.is_to_look_at(&response) => {
+                // Moved first: a response whose own address is passed on is copied once more, even if nothing calls this.
+                let mut moved = response;
+                look(&mut moved, sent);
+                Poll::Ready(Ok(moved))
+            }
             _ => Poll::Ready(Ok(response)),
         },
         Err(error) => Poll::Ready(Err(error.into())),
@@ -187,37 +184,41 @@ where
 
 /// Handles a response that may refuse its bearer.
 #[inline(never)]
-fn look<RB>(mut response: Response<RB>, sent: &mut Option<Sent>) -> Poll<Result<Response<RB>, BoxError>> {
+fn look<RB>(response: &mut Response<RB>, sent: &mut Option<Sent>) {
     if let Some(kept) = sent
-        && kept.is_to_handle(&response)
-        && kept.handle(&mut response)
+        && kept.is_to_handle(response)
+        && kept.handle(response)
     {
         // The trailers are not to reject it once more.
         *sent = None;
     }
-    Poll::Ready(Ok(response))
 }
 
 #[cold]
-fn poll_cold<S, B, RB>(mut state: Pin<&mut State<S, B>>, cx: &mut Context<'_>) -> Poll<Result<Response<RB>, BoxError>>
+fn poll_rare<S, B, RB>(
+    mut future: Pin<&mut ResponseFuture<S, B>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<RB>, BoxError>>
 where
     S: Service<Request<B>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
 {
-    loop {
-        match state.as_mut().project() {
-            StateProjection::Called { response, sent } => return poll_called(response, sent, cx),
-            StateProjection::Waiting { cold } => {
-                let next = match ready!(cold.poll_call(cx)) {
-                    Ok((response, sent)) => State::Called { response, sent },
-                    Err(error) => State::Refused { error: Some(error) },
-                };
-                state.set(next);
-            }
-            StateProjection::Refused { error } => {
-                let error = error.take().unwrap_or_else(|| POLLED_AGAIN.into());
-                return Poll::Ready(Err(error));
-            }
+    let mut this = future.as_mut().project();
+    let called = match this.rare.as_deref_mut() {
+        Some(Rare::Waiting(cold)) => ready!(cold.poll_call(cx)),
+        Some(Rare::Refused(error)) => Err(error.take().unwrap_or_else(|| POLLED_AGAIN.into())),
+        None => Err(POLLED_AGAIN.into()),
+    };
+    match called {
+        Ok((response, sent)) => {
+            *this.rare = None;
+            *this.sent = sent;
+            this.response.set(Some(response));
+            future.poll(cx)
+        }
+        Err(error) => {
+            *this.rare = None;
+            Poll::Ready(Err(error))
         }
     }
 }
@@ -227,10 +228,10 @@ where
     S: Service<Request<B>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Called { .. } => "called",
-            State::Waiting { .. } => "waiting for a token",
-            State::Refused { .. } => "refused",
+        let state = match self.rare.as_deref() {
+            None => "called",
+            Some(Rare::Waiting(_)) => "waiting for a token",
+            Some(Rare::Refused(_)) => "refused",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
     }

@@ -73,7 +73,7 @@ pub use bearer_token;
 #[cfg(feature = "replay")]
 pub use self::replay::{BeforeReplay, Cloning, Replay};
 pub use self::{clone_service::CloneService, future::ResponseFuture, sent::tell_of_replay};
-use self::{hooks::Hooks, sent::Sent};
+use self::{future::Rare, hooks::Hooks, sent::Sent};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -239,48 +239,73 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    #[inline]
+    // Always: see `ResponseFuture::called`.
+    #[inline(always)]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // Most requests: a fresh bearer, and its ticket in a register.
-        if self.hooks.are_usual()
+        let sent = if self.hooks.are_usual()
             && let Some(ticket) = self.provider.insert_fresh(&mut request)
         {
-            return ResponseFuture::called(&mut self.inner, request, Some(Sent::new(ticket)));
-        }
-        self.call_otherwise(request)
+            Some(Sent::new(ticket))
+        } else {
+            match self.prepare(&mut request) {
+                Ok(sent) => sent,
+                Err(held) => return ResponseFuture::rare(self.hold(held, request)),
+            }
+        };
+        ResponseFuture::called(&mut self.inner, request, sent)
+    }
+}
+
+/// Why a request is not sent at once.
+enum Held {
+    /// It waits for a bearer of this provider.
+    NotReady(TokenProvider),
+    Refused(Error),
+}
+
+impl From<Error> for Held {
+    fn from(error: Error) -> Self {
+        Held::Refused(error)
     }
 }
 
 impl<S, P> BearerService<S, P> {
-    /// Sends a request that needs more than a fresh bearer, or none.
+    /// Prepares a request that needs more than a fresh bearer, or none. Returns what is kept of it.
+    ///
+    /// The result is a few words. A future, or anything that holds one, would be moved once more by every request.
     #[inline(never)]
-    fn call_otherwise<B, RB>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
+    fn prepare<B>(&self, request: &mut Request<B>) -> Result<Option<Sent>, Held>
     where
         P: Authorize,
-        S: Service<Request<B>, Response = Response<RB>> + CloneService,
-        S::Error: Into<BoxError>,
     {
-        match self.provider.authorize(&mut request) {
-            Ok(Authorized::Inserted(ticket)) => match self.hooks.sent(ticket, &request, &self.provider) {
-                Ok(sent) => ResponseFuture::called(&mut self.inner, request, Some(sent)),
-                Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
+        match self.provider.authorize(request)? {
+            Authorized::Inserted(ticket) => Ok(Some(self.hooks.sent(ticket, request, &self.provider)?)),
+            // The selector may choose differently now.
+            Authorized::NotReady => match self.provider.provider(RequestHead::from(&*request))? {
+                Some(provider) => Err(Held::NotReady(provider)),
+                None => Ok(None),
             },
-            Ok(Authorized::NotReady) => {
+            // `Passed`, and what may be added to it.
+            _ => Ok(None),
+        }
+    }
+
+    /// Keeps a request that is not sent at once.
+    #[cold]
+    fn hold<B>(&mut self, held: Held, request: Request<B>) -> Box<Rare<S, B>>
+    where
+        S: CloneService,
+    {
+        match held {
+            Held::NotReady(provider) => {
                 // The service that was made ready may hold a permit or a connection for this request. Waiting with it
                 // would let one hung token endpoint starve everything that shares the stack below.
-                let provider = match self.provider.provider(RequestHead::from(&request)) {
-                    Ok(Some(provider)) => provider,
-                    // The selector chooses differently now.
-                    Ok(None) => return ResponseFuture::called(&mut self.inner, request, None),
-                    Err(error) => return ResponseFuture::refused(error, self.hooks.map_error),
-                };
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, provider, self.hooks.clone())
+                Rare::waiting(fresh, request, provider, self.hooks.clone())
             }
-            // `Passed`, and what may be added to it.
-            Ok(_) => ResponseFuture::called(&mut self.inner, request, None),
-            Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
+            Held::Refused(error) => Rare::refused((self.hooks.map_error)(error)),
         }
     }
 }

@@ -95,12 +95,14 @@ impl Findings {
     }
 }
 
+/// The faults after which a lease may be gone.
+const LOSSY: [Fault; 4] = [Fault::Failover, Fault::StoreDown, Fault::ClockAhead, Fault::ClockBack];
+
 /// Whether a replica that saves must have the lease: no fault hit it, and the store loses nothing.
 fn has_lease(world: &World, state: &State, number: usize) -> bool {
     let replica = &state.replicas[number];
     // The lease was granted at the beginning of the flight at the earliest.
     let lasts = replica.flight.is_some_and(|flight| state.now < flight.began + SHORT_LEASE);
-    let is_lossy =
-        world.faults.iter().any(|fault| [Fault::Failover, Fault::StoreDown, Fault::ClockStep].contains(fault));
+    let is_lossy = world.faults.iter().any(|fault| LOSSY.contains(fault));
     lasts && !replica.struck && !is_lossy
 }

@@ -121,7 +121,7 @@ fn the_life_at_the_save_is_found_out() {
 #[test]
 fn waiting_for_a_lease_of_hours_is_found_out() {
     let rules = Rules { long_leases_are_not_believed: false, ..SOUND };
-    let faults = &[Fault::Crash, Fault::ClockStep];
+    let faults = &[Fault::Crash, Fault::ClockBack];
     found_out(World { rules, budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) }, properties::IN_VAIN);
 }
 

@@ -22,8 +22,10 @@ pub(crate) enum Fault {
     LostRequest,
     /// The store forgets its last write, or its last two.
     Failover,
-    /// The clock of the store is set ahead or back.
-    ClockStep,
+    /// The clock of the store is set ahead.
+    ClockAhead,
+    /// It is set back.
+    ClockBack,
     /// The store is down for any time, and comes back with its data or without.
     StoreDown,
 }
@@ -125,8 +127,10 @@ impl Model for World {
         if state.up && self.may_fail(state, Fault::StoreDown) {
             steps.push(Step::StoreDown);
         }
-        if self.may_fail(state, Fault::ClockStep) {
-            steps.extend([false, true].map(|is_ahead| Step::SetClock { is_ahead }));
+        for (fault, is_ahead) in [(Fault::ClockAhead, true), (Fault::ClockBack, false)] {
+            if self.may_fail(state, fault) {
+                steps.push(Step::SetClock { is_ahead });
+            }
         }
         if self.may_fail(state, Fault::Failover) {
             steps.extend([1, 2].map(|writes| Step::Failover { writes }));

@@ -72,3 +72,25 @@ async fn a_failed_build_is_remembered_like_a_failed_fetch() {
     assert!(tenants.get("acme").is_err());
     assert_eq!(bench.builds(), 3);
 }
+
+#[tokio::test]
+async fn l66_failed_builds_push_out_no_cool_down() {
+    let bench = Bench::replying(down);
+    let inner = bench.clone();
+    let tenants = KeyedProviders::<u64>::builder(move |&tenant| {
+        if tenant >= 48 {
+            return Err(Error::new(ErrorKind::Source, "there is no such tenant"));
+        }
+        Ok(TokenProvider::builder(inner.source(tenant)).platform(inner.platform.clone()))
+    });
+    let tenants = tenants.max_providers(32).platform(bench.platform.clone()).build().unwrap();
+    for tenant in 0..48 {
+        secret(&tenants, tenant).await.unwrap_err();
+    }
+    // A client invents keys, far more than are remembered.
+    assert!((1_000..11_000).all(|tenant| tenants.get(&tenant).is_err()));
+    for tenant in 0..48 {
+        secret(&tenants, tenant).await.unwrap_err();
+        assert_eq!(bench.fetches_of(tenant), 1, "tenant {tenant}");
+    }
+}

@@ -2,7 +2,6 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bound;
-mod chaos;
 mod cool_downs;
 mod hot_keys;
 mod limits;

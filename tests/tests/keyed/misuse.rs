@@ -52,6 +52,43 @@ fn a_build_function_may_use_the_map_for_other_keys() {
     assert_eq!(tenants.len(), 4);
 }
 
+/// An operator replaces the credential of a tenant while its provider is built from the old one.
+#[test]
+fn a_key_that_is_removed_meanwhile_is_built_anew() {
+    static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
+    static CREDENTIAL: AtomicU64 = AtomicU64::new(1);
+    let tenants = KeyedProviders::<u64>::builder(|tenant| {
+        let credential = CREDENTIAL.load(Ordering::Relaxed);
+        if credential < 3 {
+            CREDENTIAL.store(credential + 1, Ordering::Relaxed);
+            TENANTS.get().unwrap().remove(tenant);
+        }
+        match credential {
+            1 => Ok(TokenProvider::builder(bearer_token::StaticToken::new("old"))),
+            2 => Err(Error::new(ErrorKind::Source, "the old credential is unreadable")),
+            _ => Ok(TokenProvider::builder(bearer_token::StaticToken::new("new"))),
+        }
+    });
+    let tenants = TENANTS.get_or_init(|| tenants.build().unwrap());
+    // The first provider is not kept, and the error of the second build is not remembered.
+    assert!(tenants.get(&7).unwrap_err().to_string().contains("unreadable"));
+    assert_eq!(tenants.get(&7).unwrap().token_blocking().unwrap().secret(), "new");
+}
+
+#[test]
+fn a_build_function_that_removes_its_key_comes_to_an_end() {
+    static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
+    static BUILDS: AtomicU64 = AtomicU64::new(0);
+    let tenants = KeyedProviders::<u64>::builder(|tenant| {
+        BUILDS.fetch_add(1, Ordering::Relaxed);
+        TENANTS.get().unwrap().remove(tenant);
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))
+    });
+    let tenants = TENANTS.get_or_init(|| tenants.build().unwrap());
+    assert!(tenants.get(&7).is_ok());
+    assert_eq!((BUILDS.load(Ordering::Relaxed), tenants.len()), (8, 1));
+}
+
 #[test]
 fn a_key_that_needs_itself_is_an_error() {
     static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();

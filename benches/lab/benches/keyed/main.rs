@@ -1,4 +1,6 @@
-//! What a provider for each key costs: a warm request through a selector, many tenants, and a tenant that hangs.
+//! What a provider for each key costs: a warm request through a selector, a bounded map, and a tenant that hangs.
+//!
+//! The bench `many_tenants` has the warm requests of many tenants in turn.
 
 #[cfg(feature = "peers")]
 mod maps;
@@ -20,7 +22,7 @@ use http::Request;
 use lab::{
     report::Report,
     statistics::{Runs, Turns, median, rounds},
-    tenants::{self, PlainMap, Tenant, by_tenant, request, round_robin, tenant},
+    tenants::{self, REQUESTS, Tenant, by_tenant, request, tenant, time_in},
     warm::{self, Noop, ORIGIN, Replies},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -36,9 +38,6 @@ const MANY: usize = 100_000;
 const ROUNDS: usize = 21;
 /// A bar is judged by the median of so many runs.
 const RUNS: usize = 5;
-/// Requests of one turn, and how many of them are made before the clock is read.
-const REQUESTS: usize = 2_048;
-const FEW: usize = 16;
 const MIB: f64 = 1_048_576.0;
 
 fn main() -> ExitCode {
@@ -48,98 +47,56 @@ fn main() -> ExitCode {
     warm_requests(&runtime, &mut report);
     #[cfg(feature = "peers")]
     maps::maps(&mut report);
-    many_tenants(&runtime, &mut report);
+    bounded_map(&runtime, &mut report);
     cold_crowd(&runtime, &mut report);
     hung_tenant(&runtime, &mut report);
     report.finish()
 }
 
-/// The time that so many requests spend in a service; they are made before, a few at a time.
-fn bare<S>(service: &mut S, requests: usize, mut number: impl FnMut() -> usize) -> Duration
-where
-    S: Service<Request<()>>,
-    S::Future: Unpin,
-{
-    let mut spent = Duration::ZERO;
-    let mut responses = Vec::with_capacity(FEW);
-    for _ in 0..requests / FEW {
-        let mut made: [_; FEW] = std::array::from_fn(|_| Some(request(number())));
-        let started = Instant::now();
-        for request in &mut made {
-            if let Some(request) = request.take() {
-                responses.push(lab::drive::at_once(service.call(request)));
-            }
-        }
-        spent += started.elapsed();
-        assert!(responses.iter().all(Result::is_ok), "a warm request failed");
-        black_box(&mut responses).clear();
-    }
-    spent
-}
-
 fn warm_requests(runtime: &Runtime, report: &mut Report) {
     Replies::Bare.begin();
-    let one = tenants::unkeyed(runtime);
-    let [few, many] = [KEYS, MANY].map(|keys| tenants::with_tokens(runtime, keys));
+    let map = tenants::with_tokens(runtime, KEYS);
     let mut noop = Noop::<Infallible>::new();
-    let mut plain = BearerLayer::new(one).layer(Noop::<Infallible>::new());
-    let mut keyed = BearerLayer::new(by_tenant(&few)).layer(Noop::<Infallible>::new());
-    let mut crowded = BearerLayer::new(by_tenant(&many)).layer(Noop::<Infallible>::new());
-    let (mut any_of_few, mut any_of_many) = (round_robin(KEYS), round_robin(MANY));
+    let mut plain = BearerLayer::new(tenants::unkeyed(runtime)).layer(Noop::<Infallible>::new());
+    let mut keyed = BearerLayer::new(by_tenant(&map)).layer(Noop::<Infallible>::new());
     // A tenant's first request on a thread does more than later ones.
-    bare(&mut keyed, KEYS, &mut any_of_few);
-    bare(&mut crowded, MANY, &mut any_of_many);
-    let mut plain_map = PlainMap::of(KEYS);
-    let mut any_of_map = round_robin(KEYS);
+    let mut next = 0..KEYS;
+    time_in(&mut keyed, KEYS, || next.next().unwrap_or(0));
     let runs = Runs::take(RUNS, || {
-        Turns::take(7, rounds(ROUNDS), |contender| match contender {
-            0 => bare(&mut noop, REQUESTS, || 7),
-            1 => bare(&mut plain, REQUESTS, || 7),
-            2 => bare(&mut keyed, REQUESTS, || 7),
-            3 => bare(&mut keyed, REQUESTS, &mut any_of_few),
-            4 => bare(&mut crowded, REQUESTS, &mut any_of_many),
-            5 => bare(&mut plain_map, REQUESTS, || 7),
-            _ => bare(&mut plain_map, REQUESTS, &mut any_of_map),
+        Turns::take(3, rounds(ROUNDS), |contender| match contender {
+            0 => time_in(&mut noop, REQUESTS, || 7),
+            1 => time_in(&mut plain, REQUESTS, || 7),
+            _ => time_in(&mut keyed, REQUESTS, || 7),
         })
     });
-    let net = |one: usize| runs.median(|turns| turns.net(one, 0)) / REQUESTS as f64 * 1e9;
-    let net_ratios = |one: usize, other: usize| runs.each(|turns| turns.net(one, 0) / turns.net(other, 0));
+    let net = |one: usize| format!("{:.0}", runs.median(|turns| turns.net(one, 0)) / REQUESTS as f64 * 1e9);
+    let ratios = runs.each(|turns| turns.net(2, 0) / turns.net(1, 0));
     let plain_allocations = allocations(&mut plain);
     let keyed_allocations = allocations(&mut keyed);
-    let hot = hot_key(runtime, &plain, &keyed);
-    let row = |what: String, one: usize, allocations: String| {
-        let by = |other| format!("{:.2}", median(net_ratios(one, other)));
-        vec![what, format!("{:.0}", net(one)), by(1), by(2), allocations]
-    };
+    let hot = hot_key(&plain, &keyed);
     report.table(
-        &["warm request", "net ns", "by the unkeyed layer's", "by one key's", "allocations"],
+        &["warm request", "net ns", "by the unkeyed layer's", "allocations"],
         vec![
-            row("unkeyed layer".into(), 1, format!("{plain_allocations:.2}")),
-            row(format!("one of {KEYS} keys, again and again"), 2, format!("{keyed_allocations:.2}")),
-            row(format!("{KEYS} keys, one after the other"), 3, String::new()),
-            row(format!("{MANY} keys, one after the other"), 4, String::new()),
-            row(format!("a plain map of {KEYS} header values, one key again and again"), 5, String::new()),
-            row(format!("a plain map of {KEYS} header values, one key after the other"), 6, String::new()),
+            vec!["unkeyed layer".into(), net(1), "1.00".into(), format!("{plain_allocations:.2}")],
+            vec![
+                format!("one of {KEYS} keys, again and again"),
+                net(2),
+                format!("{:.2}", median(ratios.iter().copied())),
+                format!("{keyed_allocations:.2}"),
+            ],
         ],
     );
     report.text(format!(
         "Medians of {RUNS} runs of {} rounds of {REQUESTS} requests, less the time of a service that responds at once. The \
-         second row is what the selector and the map cost. In the third and fourth, each request finds its provider, bearer \
-         and header value outside of the processor's nearer caches. The last two are the floor: a `HashMap` that is never \
-         changed, without a look at the origin or the expiry.",
+         second row is what the selector and the map cost. Keys in turn find their providers outside of the processor's \
+         nearer caches, which is another question: the bench `many_tenants` answers it.",
         rounds(ROUNDS)
     ));
     report.at_most(
         "keyed-net",
         "warm request through a selector, 10,000 keys, net time by the unkeyed layer's",
         1.3,
-        net_ratios(2, 1),
-    );
-    report.at_most(
-        "tenants-round-robin",
-        "warm request of one in 10,000 tenants, round robin, net time by one tenant's",
-        2.0,
-        net_ratios(3, 2),
+        ratios,
     );
     report.at_most(
         "keyed-allocations",
@@ -165,35 +122,28 @@ where
 }
 
 /// The throughput of two threads that use one key, by that of two that use one provider.
-fn hot_key(
-    runtime: &Runtime,
-    plain: &BearerService<Noop, TokenProvider>,
-    keyed: &BearerService<Noop, Select<Tenant>>,
-) -> f64 {
-    fn contend<S>(runtime: &Runtime, service: &S) -> Duration
+fn hot_key(plain: &BearerService<Noop, TokenProvider>, keyed: &BearerService<Noop, Select<Tenant>>) -> f64 {
+    fn contend<S>(service: &S) -> Duration
     where
-        S: Service<Request<()>> + Clone + Send + 'static,
+        S: Service<Request<()>> + Clone + Send,
         S::Future: Unpin,
     {
-        let _ = runtime;
         thread::scope(|scope| {
-            let threads: Vec<_> = (0..2)
-                .map(|_| {
-                    let mut service = service.clone();
-                    scope.spawn(move || bare(&mut service, 64 * REQUESTS, || 7))
-                })
-                .collect();
+            let threads = [(); 2].map(|()| {
+                let mut service = service.clone();
+                scope.spawn(move || time_in(&mut service, 64 * REQUESTS, || 7))
+            });
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         })
     }
     let turns = Turns::take(2, 11, |contender| match contender {
-        0 => contend(runtime, plain),
-        _ => contend(runtime, keyed),
+        0 => contend(plain),
+        _ => contend(keyed),
     });
     turns.ratio(0, 1)
 }
 
-fn many_tenants(runtime: &Runtime, report: &mut Report) {
+fn bounded_map(runtime: &Runtime, report: &mut Report) {
     let region = Region::new(ALLOCATOR);
     let (map, fetches) = tenants::tenants(KEYS);
     let started = Instant::now();

@@ -13,7 +13,7 @@ use lab::{
 };
 
 /// The benches in the order of the document, with an introduction for each.
-const SECTIONS: [(&str, &str, &str); 10] = [
+const SECTIONS: [(&str, &str, &str); 11] = [
     (
         "hot_path",
         "The warm request",
@@ -38,9 +38,13 @@ const SECTIONS: [(&str, &str, &str); 10] = [
     ),
     (
         "keyed",
-        "Many tenants",
-        "A provider for each key, chosen by a selector. The tenant is among the extensions of each request, for the \
-         unkeyed layer too.",
+        "A provider for each key",
+        "The key is chosen by a selector. The tenant is among the extensions of each request, for the unkeyed layer too.",
+    ),
+    (
+        "many_tenants",
+        "Many tenants in turn",
+        "The same requests, each of another tenant: what the caches of the processor do not hold.",
     ),
     (
         "storm",

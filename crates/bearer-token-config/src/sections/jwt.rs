@@ -175,10 +175,10 @@ impl JwtFields {
         }
         let uses = cx.used.len();
         let key = self.key_fields(key, path, section, names, default_algorithm).load(cx)?;
-        if let Some(shared) = cx.shared.filter(|_| !cx.has_used_since(uses)) {
-            shared.keep_key(place, key.clone());
-        }
-        Some(key)
+        Some(match cx.shared.filter(|_| !cx.has_used_since(uses)) {
+            Some(shared) => shared.keep_key(place, key),
+            None => key,
+        })
     }
 
     fn key_fields<'f>(

@@ -358,6 +358,29 @@ async fn a_jwt_for_each_request_is_cached_for_its_facts() {
     assert!(provider.is_rejection(StatusCode::FORBIDDEN, &HeaderMap::new()));
 }
 
+/// The file is gone before the second request: a provider that parsed the key by itself would not be built.
+#[tokio::test]
+async fn a_jwt_for_each_request_shares_the_parsed_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key.pem");
+    std::fs::write(&file, RSA).unwrap();
+    let toml = "allow_origins = [\"https://api.example.com\"]\n\
+                [jwt]\nalgorithm = \"RS256\"\nkey = { file = \"key.pem\" }\n\
+                computed = { uri = \"{request.method} {request.host}{request.path}\" }";
+    let config = ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path());
+    let config = KeyedConfig::new(config.transport(Recorder::default())).unwrap();
+    let providers = config.providers().build().unwrap();
+    let (headers, extensions) = (HeaderMap::new(), Extensions::new());
+    for path in ["/orders", "/orders/1", "/orders/2", "/bills"] {
+        let head = RequestHead::new(&Method::GET, &headers, &extensions).url("https", "api.example.com", path, None);
+        let key = config.key::<&str, &str>(&head, []).unwrap();
+        let jwt = token(&providers, &key).await;
+        assert_eq!(part(&jwt, 1)["uri"], format!("GET api.example.com{path}"));
+        let _ = std::fs::remove_file(&file);
+    }
+    assert_eq!(providers.len(), 4);
+}
+
 #[test]
 fn a_fact_is_that_of_the_request() {
     let toml = "allow_origins = [\"https://api.example.com\"]\n[jwt]\nalgorithm = \"HS256\"\n\

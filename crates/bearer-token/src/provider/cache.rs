@@ -117,6 +117,8 @@ struct State {
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
+    /// Whether the provider has left its map. Only tickets still know it, and none of them starts a fetch.
+    is_retired: bool,
 }
 
 /// The flight in progress, why it began, and what its fetch was told.
@@ -227,6 +229,15 @@ impl Cache {
     /// Whether a fetch is in progress that is still driven.
     pub(crate) fn is_fetching(&self, now: Moment) -> bool {
         lock(&self.state).flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now))
+    }
+
+    /// Takes a provider without clones out of service, unless a fetch is in progress. From then on no rejection starts
+    /// one: the next provider of the key may have one of its own.
+    pub(crate) fn retire(&self, now: Moment) -> bool {
+        let mut state = lock(&self.state);
+        let is_fetching = state.flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now));
+        state.is_retired |= !is_fetching;
+        !is_fetching
     }
 
     /// Continues the cool-down that an earlier provider of the same source had when it was dropped.
@@ -381,6 +392,10 @@ impl Cache {
         challenges: impl Fn() -> Option<Arc<[Challenge]>>,
     ) -> (Rejection, Option<StartFetch>) {
         let mut state = lock(&self.state);
+        if state.is_retired {
+            // As if it was dropped already.
+            return (Rejection::Declined, None);
+        }
         if let Some(suspect) = &state.suspect {
             let known = suspect.generation() == generation;
             return (if known { Rejection::Renewing } else { Rejection::Superseded }, None);

@@ -5,7 +5,7 @@
 //!                                          |
 //!                                          | not found
 //!                                          v
-//!                       remembered failure? --- yes ---> its error
+//!                       failed build? --------- yes ---> its error, until its cool-down ends
 //!                                          | no
 //!                                          v
 //!                       build function (user code, outside of any lock)
@@ -17,16 +17,15 @@
 //! |---|---|
 //! | `select` | the choice by a request's head, and the trait that adapters are written for |
 //! | `bounded_map` | a map that is read without waiting, never exceeds its bound, and evicts nothing in use |
-//! | `forgotten` | what outlives an eviction: cool-downs, and errors of the build function |
+//! | `first_use` | what a key without a provider costs: the build function, and a place in the map |
+//! | `build_failures`, `forgotten` | errors of the build function; what outlives an entry |
 //! | `fetch_limit` | a limit on fetches of all keys together |
 //! | `warm_up`, `status` | operating all of it |
 
 use std::{
     borrow::Borrow,
-    cell::Cell,
     fmt,
     hash::Hash,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
 };
 
@@ -34,18 +33,18 @@ use http::{HeaderMap, Request};
 
 use self::{
     bounded_map::{BoundedMap, Entry, Missed},
+    build_failures::BuildFailures,
     fetch_limit::FetchLimit,
+    first_use::last_words,
 };
 use crate::{
     PassThrough,
-    error::{Error, ErrorKind, Retry},
+    error::Error,
     observe::Observer,
     platform::{Moment, Platform},
     provider::{
         Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder,
         cache::{Copied, Copies, Failure},
-        jitter::Draw,
-        policy::Policy,
     },
     resource::{origins::SharedOrigins, refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
@@ -53,11 +52,13 @@ use crate::{
 };
 
 mod bounded_map;
+mod build_failures;
 mod builder;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod copies_tests;
 pub(super) mod fetch_limit;
+mod first_use;
 mod forgotten;
 #[cfg(test)]
 #[cfg(bearer_loom)]
@@ -71,9 +72,6 @@ pub use self::{
     select::{Authorize, ClientRequest, Select, Selected},
     status::KeyedStatus,
 };
-
-/// How many build functions may be in progress inside each other, on one thread.
-const MAX_DEPTH: u32 = 8;
 
 /// A bounded map of providers: one for each key, built on first use. A clone shares everything.
 ///
@@ -111,14 +109,15 @@ const MAX_DEPTH: u32 = 8;
 ///
 /// - A provider with a fetch in progress, or of which a clone exists outside of the map, is never evicted.
 /// - The cool-down of a failing key survives its eviction. So failing tenants cause no more token requests than their
-///   cool-downs allow. This holds for up to twice the bound of failed keys.
+///   cool-downs allow. This holds for up to twice the bound of failed keys; failed builds are not counted among them.
 /// - If every provider of a full map is in use, a new key gets an error that says so.
 ///
 /// # A hostile client that invents keys
 ///
 /// Each unknown key costs one call of the build function and, until it is evicted, one provider. Check a key before
 /// it gets here: look the tenant up, or return an error from the build function. An error is remembered for as long as
-/// a failed fetch would be, and takes no place in the map.
+/// a failed fetch would be, and takes no place in the map. Errors are remembered for up to twice the bound of keys, the
+/// latest ones.
 pub struct KeyedProviders<K> {
     inner: Arc<Inner<K>>,
 }
@@ -127,7 +126,9 @@ type Build<K> = dyn Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync;
 
 struct Inner<K> {
     build: Box<Build<K>>,
-    map: BoundedMap<K, TokenProvider, Remembered>,
+    /// With the cool-downs of providers that were evicted.
+    map: BoundedMap<K, TokenProvider, Arc<Failure>>,
+    build_failures: BuildFailures<K>,
     limit: Option<FetchLimit>,
     platform: Platform,
     refusals: Refusals,
@@ -146,14 +147,6 @@ pub(super) struct Keyed {
     pub(super) name: Arc<str>,
     /// The rules about origins, of which there are usually fewer than providers.
     pub(super) rules: Arc<SharedOrigins>,
-}
-
-/// Why a key without a provider gets none yet.
-enum Remembered {
-    /// Its provider was evicted during a cool-down.
-    CoolDown(Arc<Failure>),
-    /// The build function failed.
-    BuildFailure(Failure),
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
@@ -264,12 +257,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Removes the provider of a key, and what is remembered of its failures: for a tenant that left, or one whose
     /// credential was replaced. Returns whether there was a provider.
+    ///
+    /// A provider of this key that is being built at the same time may be made from the old credential. It is dropped,
+    /// and the build function is called again.
     pub fn remove<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.inner.map.remove(key).is_some()
+        let provider = self.inner.map.remove(key);
+        self.inner.build_failures.forget(self.inner.map.hash(key), key);
+        provider.is_some()
     }
 
     /// Evicts the providers that were not used for the [idle time](KeyedProvidersBuilder::max_idle).
@@ -285,7 +283,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// Removes all providers, and refuses every key from now on. Clones outside of the map continue to work.
     pub fn shut_down(&self) {
         self.inner.shut_down.store(1, Ordering::Relaxed);
-        self.inner.map.retain(|_, _| false, |_| None);
+        self.inner.map.clear();
+        self.inner.build_failures.clear();
     }
 }
 
@@ -305,127 +304,6 @@ fn authorize_in_place<K>(
     Ok(authorized)
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
-    #[cold]
-    fn build<Q>(&self, key: &Q) -> Result<TokenProvider, Error>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        if self.shut_down.load(Ordering::Relaxed) == 1 {
-            let error = Error::new(ErrorKind::Abandoned, "the map of providers was shut down: it gives none any more");
-            return Err(error.with_retry(Retry::AfterChange));
-        }
-        let now = self.platform.now();
-        let failed = self.map.remembered(key, |what| what.refusal(now)).flatten();
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let key = key.to_owned();
-        match self.call(&key) {
-            Ok(provider) => self.keep(key, provider, now),
-            Err(error) => {
-                let in_a_row = self.map.remembered(key.borrow(), Remembered::build_failures).unwrap_or(0) + 1;
-                let wait = Policy::default().cool_down(&error, in_a_row, Draw::new(&self.platform));
-                let until = now.after(wait).monotonic_nanos();
-                self.map.remember(key, Remembered::BuildFailure(Failure { error: error.clone(), until, in_a_row }));
-                Err(error)
-            }
-        }
-    }
-
-    /// Puts a new provider into the map, or finds that another caller was faster.
-    fn keep(&self, key: K, provider: TokenProvider, now: Moment) -> Result<TokenProvider, Error> {
-        self.map.sweep_next(now, |provider| last_words(provider, now));
-        let Ok(place) = self.map.reserve(&key, now, |provider| last_words(provider, now)) else {
-            let message = format!(
-                "the map holds {} providers, which is its bound, and all of them are in use; expected one that is not: \
-                 raise max_providers, or drop providers that are no longer needed",
-                self.map.bound()
-            );
-            return Err(Error::new(ErrorKind::Source, message));
-        };
-        let provider = self.map.insert(place, key, provider, now, |provider, what| {
-            if let Remembered::CoolDown(failure) = what {
-                provider.inner.cache.resume_cool_down(failure);
-            }
-        });
-        // The map may have been shut down since the look at it.
-        if self.shut_down.load(Ordering::Relaxed) == 1 {
-            self.map.retain(|_, _| false, |_| None);
-        }
-        Ok(provider)
-    }
-
-    /// Calls the build function, which is user code: it may panic, or call itself.
-    fn call(&self, key: &K) -> Result<TokenProvider, Error> {
-        thread_local! {
-            static DEPTH: Cell<u32> = const { Cell::new(0) };
-        }
-        struct Leave(u32);
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                DEPTH.set(self.0);
-            }
-        }
-        let depth = DEPTH.get();
-        if depth >= MAX_DEPTH {
-            let message = format!(
-                "{MAX_DEPTH} build functions call each other to build one provider; expected an end: does a key need \
-                 itself?"
-            );
-            return Err(Error::config(message, []));
-        }
-        let _leave = Leave(depth);
-        DEPTH.set(depth + 1);
-        let built = catch_unwind(AssertUnwindSafe(|| {
-            let builder = (self.build)(key)?.keyed(self.keyed.clone(), &self.observers);
-            let builder = match &self.sending {
-                Some(sending) => builder.sending(sending.clone()),
-                None => builder,
-            };
-            let builder = match &self.limit {
-                Some(limit) => builder.fetch_limit(limit.clone()),
-                None => builder,
-            };
-            let provider = builder.build()?;
-            if !provider.inner.form.is_usual() {
-                self.sends_other_headers.store(1, Ordering::Relaxed);
-            }
-            Ok(provider)
-        }));
-        built.unwrap_or_else(|_panic| {
-            let message = "the function that builds the provider of a key panicked; the panic's own message went where \
-                           panics of this process go";
-            Err(Error::new(ErrorKind::Panicked, message))
-        })
-    }
-}
-
-impl Remembered {
-    /// The error for a caller while it is too early to call the build function again. A cool-down of an evicted
-    /// provider is not an error here: the new provider continues it.
-    fn refusal(&self, now: Moment) -> Option<Error> {
-        match self {
-            Remembered::BuildFailure(failure) if now.monotonic_nanos() < failure.until => Some(failure.error.clone()),
-            _ => None,
-        }
-    }
-
-    fn build_failures(&self) -> u32 {
-        match self {
-            Remembered::BuildFailure(failure) => failure.in_a_row,
-            Remembered::CoolDown(_) => 0,
-        }
-    }
-}
-
-/// The cool-down of a provider that is evicted, if it has one.
-fn last_words(provider: &TokenProvider, now: Moment) -> Option<Remembered> {
-    let failure = provider.inner.cache.failure()?;
-    (now.monotonic_nanos() < failure.until).then_some(Remembered::CoolDown(failure))
-}
-
 impl bounded_map::Pinned for TokenProvider {
     type Copied = Copied;
 
@@ -435,6 +313,10 @@ impl bounded_map::Pinned for TokenProvider {
 
     fn is_in_use(&self, now: Moment) -> bool {
         Arc::strong_count(&self.inner) > 1 || self.inner.cache.is_fetching(now)
+    }
+
+    fn retire(&self, now: Moment) -> bool {
+        Arc::strong_count(&self.inner) == 1 && self.inner.cache.retire(now)
     }
 }
 

@@ -64,7 +64,7 @@ pub struct ProviderStatus {
     /// The end of the cool-down as a time of day, after a failure.
     pub next_attempt_at: Option<SystemTime>,
     /// Which credential brought the last token, if the source replaces its credential while it is in use
-    /// ([`HotSwap`](crate::HotSwap), or a configured secret or key in a file).
+    /// (`HotSwap`, or a configured secret or key in a file).
     pub credential: Option<CredentialInUse>,
 }
 

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind},
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
+    source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity, TokenSource},
     sync::{Mutex, lock},
     token::AccessToken,
     value::Value,
@@ -94,16 +94,6 @@ struct State {
     refused: Option<Error>,
     /// Whether it was replaced since the last fetch.
     is_new: bool,
-}
-
-/// Which credential of a [`HotSwap`] brought the last token.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum CredentialInUse {
-    /// The latest one, or none was tried yet.
-    Latest,
-    /// The previous one, because the server refused the latest. This is its refusal.
-    Previous(Error),
 }
 
 impl HotSwap {

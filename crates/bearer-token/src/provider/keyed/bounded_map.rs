@@ -4,9 +4,11 @@
 //! no lock and counts no reference, and one hot key costs two threads no more than two keys. In front of the tables are
 //! the entries that are used most. `docs/DECISIONS.md` has what decided against the caches on crates.io.
 
+#[cfg(not(bearer_loom))]
+use std::hash::RandomState;
 use std::{
     borrow::Borrow,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     ops::DerefMut,
     sync::{Arc, Weak},
     time::Duration,
@@ -18,6 +20,7 @@ use hashbrown::HashTable;
 use self::fronts::Fronts;
 pub(crate) use self::{
     entry::{Entry, Pinned},
+    eviction::Reservation,
     fronts::{Front, Missed},
 };
 use crate::{
@@ -27,6 +30,7 @@ use crate::{
 };
 
 mod entry;
+mod eviction;
 mod fronts;
 
 /// How many entries a table has on average when the map is full: what a writer copies.
@@ -66,41 +70,47 @@ pub(crate) struct BoundedMap<K, V: Pinned, F> {
 
 struct Shard<K, V: Pinned, F> {
     table: Slot<Table<K, V>>,
-    /// Held while the table is replaced. It contains what is remembered about keys that are not in the table.
-    writer: Mutex<Forgotten<K, F>>,
+    /// Held while the table is replaced.
+    writer: Mutex<Writer<K, F>>,
+}
+
+/// What an attacker who invents keys does not know.
+#[cfg(not(bearer_loom))]
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// The model checker goes through the same steps again and again.
+#[cfg(bearer_loom)]
+fn seed() -> u64 {
+    7
+}
+
+/// What only writers of a table look at.
+struct Writer<K, F> {
+    /// What is remembered about keys that are not in the table.
+    forgotten: Forgotten<K, F>,
+    /// How often [`BoundedMap::remove`] was called for a key of this table.
+    removals: u64,
+}
+
+/// What a value is made from may be outdated once its key was removed. This is the moment at which making it began.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    removals: u64,
 }
 
 type Table<K, V> = HashTable<Arc<Entry<K, V>>>;
+
+/// The key was removed while its value was made.
+#[derive(Debug)]
+pub(crate) struct Removed<K>(pub(crate) K);
 
 /// The table of one key at one moment.
 pub(crate) struct Loaded<K, V: Pinned> {
     hash: u64,
     table: SlotGuard<Table<K, V>>,
 }
-
-/// A reserved place for one more entry. It is free again when this is dropped, unless it was filled.
-pub(crate) struct Reservation<'a> {
-    len: &'a AtomicU64,
-    is_filled: bool,
-}
-
-impl Reservation<'_> {
-    fn fill(mut self) {
-        self.is_filled = true;
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        if !self.is_filled {
-            self.len.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Every entry of a full map is in use.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
 
 impl<K, V: Pinned, F> BoundedMap<K, V, F> {
     /// How many entries there are, and reserved places.
@@ -123,9 +133,10 @@ where
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
         // Twice the average: with an uneven spread over the shards, nothing is forgotten early.
         let remembered = 2 * bound.div_ceil(tables);
-        let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(Forgotten::with_capacity(remembered)) };
+        let writer = || Writer { forgotten: Forgotten::with_capacity(remembered), removals: 0 };
+        let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(writer()) };
         BoundedMap {
-            hasher: SeedableRandomState::with_seed(RandomState::new().hash_one(bound), SharedSeed::global_random()),
+            hasher: SeedableRandomState::with_seed(seed(), SharedSeed::global_random()),
             shards: (0..tables).map(shard).collect(),
             fronts: Arc::new(Fronts::new(bound)),
             bound: bound as u64,
@@ -179,38 +190,47 @@ where
         self.load(self.hash(key)).find(key)?.pin()
     }
 
-    /// Looks at the fact that is remembered about a key without a value.
-    pub(crate) fn remembered<Q, R>(&self, key: &Q, look: impl FnOnce(&F) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        lock(&self.shard(self.hash(key)).writer).get(key).map(look)
+    /// Notes that a value of a key is going to be made, for [`insert`](Self::insert).
+    pub(crate) fn begin<Q: Hash + ?Sized>(&self, key: &Q) -> Begun {
+        Begun { removals: lock(&self.shard(self.hash(key)).writer).removals }
     }
 
-    /// Remembers a fact about a key without a value. If there are too many, the oldest one is forgotten.
-    pub(crate) fn remember(&self, key: K, what: F) {
-        let hash = self.hash(&key);
-        let forgotten = lock(&self.shard(hash).writer).put(key, what);
-        // Outside the lock: dropping user values is user code.
-        drop(forgotten);
+    /// Whether neither the key nor one in its table was removed since then.
+    pub(crate) fn is_current(&self, begun: Begun, key: &K) -> bool {
+        self.begin(key).removals == begun.removals
     }
 
     /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
     ///
     /// Of several callers that made a value for one key, the first wins, and the other values are dropped unused.
-    pub(crate) fn insert(&self, place: Reservation<'_>, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
+    ///
+    /// # Errors
+    ///
+    /// If the key may have been removed since the value was [begun](Self::begin), if that is given. Nothing is changed
+    /// then.
+    pub(crate) fn insert(
+        &self,
+        place: Reservation<'_>,
+        begun: Option<Begun>,
+        key: K,
+        value: V,
+        now: Moment,
+        adopt: impl FnOnce(&V, F),
+    ) -> Result<V, Removed<K>> {
         let hash = self.hash(&key);
         let shard = self.shard(hash);
         let (value, _replaced, _loser) = {
-            let mut forgotten = lock(&shard.writer);
+            let mut writer = lock(&shard.writer);
             let old = shard.table.get();
             let found = old.as_deref().and_then(|table| table.find(hash, |entry| entry.key == key));
             if let Some(entry) = found {
                 entry.touch();
                 (entry.value.clone(), None, Some(value))
+            } else if begun.is_some_and(|begun| begun.removals != writer.removals) {
+                drop(writer);
+                return Err(Removed(key));
             } else {
-                if let Some(what) = forgotten.take(&key) {
+                if let Some(what) = writer.forgotten.take(&key) {
                     adopt(&value, what);
                 }
                 let entry = Arc::new(Entry::new(hash, key, value.clone(), now, &self.fronts));
@@ -223,104 +243,7 @@ where
                 (value, old, None)
             }
         };
-        value
-    }
-
-    /// Reserves a place for a key. In a full map, unused entries are evicted. Those that were read lately are spared if
-    /// others can be found (CLOCK).
-    pub(crate) fn reserve(
-        &self,
-        key: &K,
-        now: Moment,
-        last_words: impl Fn(&V) -> Option<F>,
-    ) -> Result<Reservation<'_>, Full> {
-        let shard = self.shard(self.hash(key));
-        if shard.len() >= self.table_bound {
-            self.sweep(shard, now, 1, false, &last_words);
-            if shard.len() >= self.table_bound {
-                return Err(Full);
-            }
-        }
-        // The second round evicts what was spared in the first; the third, what was read again meanwhile.
-        let mut visits = 3 * self.shards.len();
-        loop {
-            let len = self.len.load(Ordering::Relaxed);
-            if len < self.bound {
-                // Counted now, so no other thread takes the same place.
-                if self.len.compare_exchange(len, len + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                    return Ok(Reservation { len: &self.len, is_filled: false });
-                }
-                continue;
-            }
-            if visits == 0 {
-                return Err(Full);
-            }
-            let spare_touched = visits > self.shards.len();
-            visits -= 1;
-            self.sweep(self.next_shard(), now, len + 1 - self.bound, spare_touched, &last_words);
-        }
-    }
-
-    /// Evicts what was not read for the idle time, in one shard of the map, the next one each time.
-    pub(crate) fn sweep_next(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) {
-        if self.max_idle.is_some() {
-            self.sweep(self.next_shard(), now, 0, true, &last_words);
-        }
-    }
-
-    /// Evicts everything that was not read for the idle time.
-    pub(crate) fn sweep_all(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) {
-        for shard in &self.shards {
-            self.sweep(shard, now, 0, true, &last_words);
-        }
-    }
-
-    /// The shards in turn, for all threads together: the hand of the clock.
-    fn next_shard(&self) -> &Shard<K, V, F> {
-        &self.shards[self.hand.fetch_add(1, Ordering::Relaxed) as usize & (self.shards.len() - 1)]
-    }
-
-    /// Evicts the idle entries of a shard and, beyond them, up to `wanted` that were not read since the last sweep.
-    fn sweep(
-        &self,
-        shard: &Shard<K, V, F>,
-        now: Moment,
-        wanted: u64,
-        spare_touched: bool,
-        last_words: &impl Fn(&V) -> Option<F>,
-    ) {
-        // Dropped after the lock is released: dropping user values is user code.
-        let (mut spared, mut dropped, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
-        let mut forgotten = lock(&shard.writer);
-        let Some(old) = shard.table.get() else { return };
-        let mut unused = Vec::new();
-        for entry in old.iter() {
-            if entry.take_touch(now) && spare_touched {
-                continue;
-            }
-            let is_idle = self.max_idle.is_some_and(|limit| entry.idle(now) >= limit);
-            if (is_idle || (unused.len() as u64) < wanted) && !entry.value().is_in_use(now) {
-                // A clone of a key is user code, which may panic: nothing is evicted yet.
-                unused.push((entry.key.clone(), entry.clone()));
-            }
-        }
-        let mut evicted = Vec::with_capacity(unused.len());
-        for (key, entry) in unused {
-            if entry.evict(now) { evicted.push((key, entry)) } else { spared.push((key, entry)) }
-        }
-        if evicted.is_empty() {
-            return;
-        }
-        self.replace(shard, &old, |entry| !entry.is_evicted());
-        for (key, entry) in evicted {
-            self.fronts.forget(&entry);
-            let words = last_words(entry.value());
-            dropped.push(entry);
-            // Comparing keys and dropping them is user code too. By now the table is whole.
-            if let Some(what) = words {
-                outdated.extend(forgotten.put(key, what));
-            }
-        }
+        Ok(value)
     }
 
     /// Removes the entries that are not to be kept, whether or not they are in use.
@@ -336,18 +259,19 @@ where
                 unwanted.iter().filter_map(|entry| Some((entry.key.clone(), last_words(&entry.value)?))).collect();
             // Dropped after the lock is released: dropping user values is user code.
             let mut outdated = Vec::new();
-            let mut forgotten = lock(&shard.writer);
+            let mut writer = lock(&shard.writer);
             let Some(old) = shard.table.get() else { continue };
-            self.replace(shard, &old, |entry| !unwanted.iter().any(|other| Arc::ptr_eq(entry, other)));
+            let _places = self.replace(shard, &old, |entry| !unwanted.iter().any(|other| Arc::ptr_eq(entry, other)));
             for (key, what) in words {
-                outdated.extend(forgotten.put(key, what));
+                outdated.extend(writer.forgotten.put(key, what));
             }
-            drop(forgotten);
+            drop(writer);
             unwanted.iter().for_each(|entry| self.fronts.forget(entry));
         }
     }
 
-    /// Removes an entry, even if it is in use, and everything that is remembered about its key.
+    /// Removes an entry, even if it is in use, and everything that is remembered about its key. A value of the key that
+    /// is being made at this moment is refused.
     pub(crate) fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -356,18 +280,38 @@ where
         let hash = self.hash(key);
         let shard = self.shard(hash);
         let (entry, _forgotten, _old) = {
-            let mut forgotten = lock(&shard.writer);
-            let what = forgotten.take(key);
+            let mut writer = lock(&shard.writer);
+            writer.removals += 1;
+            let what = writer.forgotten.take(key);
             let old = shard.table.get();
             let entry = old.as_deref().and_then(|table| table.find(hash, |entry| entry.key.borrow() == key)).cloned();
             if let (Some(old), Some(entry)) = (&old, &entry) {
-                self.replace(shard, old, |other| !Arc::ptr_eq(entry, other));
+                drop(self.replace(shard, old, |other| !Arc::ptr_eq(entry, other)));
             }
             (entry, what, old)
         };
         let entry = entry?;
         self.fronts.forget(&entry);
         Some(entry.value.clone())
+    }
+
+    /// Removes all entries, even those in use, and everything that is remembered. Values that are being made at this
+    /// moment are refused.
+    ///
+    /// Each table is locked, unlike by [`retain`](Self::retain) with nothing to remove. So an insertion that comes later
+    /// sees all that was done before this call.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut writer = lock(&shard.writer);
+            writer.removals += 1;
+            let forgotten = writer.forgotten.take_all();
+            let old = shard.table.get();
+            let places = old.as_deref().map(|old| self.replace(shard, old, |_| false));
+            drop(writer);
+            // Outside the lock: dropping user values is user code.
+            drop((forgotten, places));
+            old.iter().flat_map(|old| old.iter()).for_each(|entry| self.fronts.forget(entry));
+        }
     }
 
     /// Calls `look` for all entries. Each table is read at one moment, and different tables at different ones.
@@ -379,8 +323,14 @@ where
         }
     }
 
-    /// Replaces the table by a copy without the entries that `keep` refuses. The caller holds the writer's lock.
-    fn replace(&self, shard: &Shard<K, V, F>, old: &Table<K, V>, keep: impl Fn(&Arc<Entry<K, V>>) -> bool) {
+    /// Replaces the table by a copy without the entries that `keep` refuses, and returns their places. The caller holds
+    /// the writer's lock.
+    fn replace(
+        &self,
+        shard: &Shard<K, V, F>,
+        old: &Table<K, V>,
+        keep: impl Fn(&Arc<Entry<K, V>>) -> bool,
+    ) -> Reservation<'_> {
         let mut table = Table::with_capacity(old.len());
         for entry in old {
             if keep(entry) {
@@ -390,8 +340,9 @@ where
                 entry.remove();
             }
         }
-        self.len.fetch_sub((old.len() - table.len()) as u64, Ordering::Relaxed);
+        let places = Reservation::of(&self.len, old.len() - table.len());
         shard.table.set(Some(Arc::new(table)));
+        places
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use super::{Build, Inner, Keyed, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
+use super::{
+    Build, Inner, Keyed, KeyedProviders, bounded_map::BoundedMap, build_failures::BuildFailures,
+    fetch_limit::FetchLimit,
+};
 use crate::{
     error::{Error, ProviderName},
     observe::{EventKind, Observer, Observers},
@@ -166,6 +169,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
             inner: Arc::new(Inner {
                 build: self.build,
                 map: BoundedMap::new(self.max_providers, self.max_idle),
+                build_failures: BuildFailures::new(self.max_providers),
                 limit: self.max_concurrent_fetches.map(FetchLimit::new),
                 platform: self.platform,
                 refusals,

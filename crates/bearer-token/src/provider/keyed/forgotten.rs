@@ -1,10 +1,14 @@
-//! Facts about keys whose provider was evicted.
+//! Facts about keys without a provider.
 //!
 //! Without them, a bounded map would undo every backoff: a failing tenant is evicted, comes back with a new provider,
-//! and fetches at once. A client that invents enough keys could force that on all of them. So the end of a cool-down,
-//! and the error of a build function, outlive the entry, up to twice as many of them as there are places.
+//! and fetches at once. A client that invents enough keys could force that on all of them. So a cool-down outlives its
+//! entry, for up to twice as many keys as there are places, and so does the error of a build function, for as many
+//! again.
+//!
+//! The two are kept apart. A client that invents keys makes as many failed builds as it likes, and none of them takes
+//! the place of a cool-down.
 
-use std::{borrow::Borrow, collections::VecDeque};
+use std::{borrow::Borrow, collections::VecDeque, mem};
 
 /// A few facts by key. New ones replace the oldest. There are so few that a search looks at each.
 pub(crate) struct Forgotten<K, F> {
@@ -30,6 +34,11 @@ impl<K: Eq, F> Forgotten<K, F> {
     {
         let place = self.facts.iter().position(|(other, _)| other.borrow() == key)?;
         self.facts.remove(place).map(|(_, fact)| fact)
+    }
+
+    /// Forgets everything, and returns it.
+    pub(crate) fn take_all(&mut self) -> VecDeque<(K, F)> {
+        mem::take(&mut self.facts)
     }
 
     /// Remembers a fact, and gives what it replaces.

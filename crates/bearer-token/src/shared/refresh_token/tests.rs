@@ -357,7 +357,8 @@ impl SharedStore for Overtaken {
         fence: Fence,
         seen: Version,
     ) -> Result<Saved, Down> {
-        if std::mem::take(&mut *lock(&self.is_armed)) {
+        let is_armed = std::mem::take(&mut *lock(&self.is_armed));
+        if is_armed {
             self.clock.advance(LEASE);
             let Leased::Granted(fence) = self.store.lease(key, seen, LEASE).await? else { panic!("it has ended") };
             self.store.release(key, fence).await?;
@@ -368,6 +369,80 @@ impl SharedStore for Overtaken {
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
         self.store.release(key, fence).await
     }
+}
+
+/// A use that ends late, and another token that is in use meanwhile.
+#[tokio::test]
+async fn the_end_of_a_use_leaves_the_mark_of_another() {
+    let world = World::new();
+    let (late, other) = (world.host(), world.host());
+    late.put(&world.platform, Some(&token("1"))).await.unwrap();
+    let lease = late.lease(&world.platform).await.unwrap();
+    late.prepare(&world.platform).await.unwrap();
+    late.not_used_up();
+    world.clock.advance(LEASE);
+    other.put(&world.platform, Some(&token("2"))).await.unwrap();
+    let (_lease, sent) = world.begin(&other).await.unwrap();
+    assert_eq!(sent, Some(token("2")));
+    drop(lease);
+    world.settle().await;
+    world.clock.advance(LEASE);
+    let error = world.begin(&world.host()).await.err().unwrap();
+    assert!(error.to_string().contains("may be used up"), "{error}");
+}
+
+/// A store in which another host replaces the record after one look.
+struct Replaced {
+    store: MemorySharedStore,
+    is_armed: Mutex<bool>,
+}
+
+impl SharedStore for Replaced {
+    const ORDER: Order = Order::Linearizable;
+
+    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        let found = self.store.read(key).await?;
+        let is_armed = std::mem::take(&mut *lock(&self.is_armed));
+        if let Some(found) = found.as_ref().filter(|_| is_armed) {
+            let Leased::Granted(fence) = self.store.lease(key, found.version, LEASE).await? else {
+                panic!("it is free")
+            };
+            self.store.save(key, &found.record, found.life, fence, found.version).await?;
+        }
+        Ok(found)
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        self.store.lease(key, seen, ttl).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        self.store.save(key, record, life, fence, seen).await
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        self.store.release(key, fence).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_has_to_look_again_does_not_wait_for_itself() {
+    let platform = Platform::system().with_clock(PausedClock::new());
+    let store = Arc::new(Replaced { store: MemorySharedStore::on(platform.clone()), is_armed: Mutex::default() });
+    let host = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent");
+    host.put(&platform, Some(&token("1"))).await.unwrap();
+    *lock(&store.is_armed) = true;
+    let begun = platform.now().monotonic();
+    host.put(&platform, Some(&token("2"))).await.unwrap();
+    assert_eq!(platform.now().monotonic(), begun);
+    assert_eq!(host.load(&platform).await.unwrap(), Some(token("2")));
 }
 
 /// The model found it: the other host sees the mark, and does nothing.

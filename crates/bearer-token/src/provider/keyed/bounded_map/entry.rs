@@ -29,6 +29,10 @@ pub(crate) trait Pinned: Clone {
 
     /// Whether a clone exists outside of the map, or work is in progress.
     fn is_in_use(&self, now: Moment) -> bool;
+
+    /// Ends the life of the value, unless it is in use. Afterwards it begins no work, also if it is found by another
+    /// way than through the map.
+    fn retire(&self, now: Moment) -> bool;
 }
 
 /// A key with its value. Both are fixed. The numbers change, and the copy.
@@ -133,11 +137,11 @@ impl<K, V: Pinned> Entry<K, V> {
         if self.pins.compare_exchange(0, EVICTED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
-        let is_free = !self.value.is_in_use(now);
-        if !is_free {
+        let is_retired = self.value.retire(now);
+        if !is_retired {
             self.pins.fetch_sub(EVICTED, Ordering::AcqRel);
         }
-        is_free
+        is_retired
     }
 }
 

@@ -214,6 +214,10 @@ mod tests {
         fn is_in_use(&self, _now: Moment) -> bool {
             false
         }
+
+        fn retire(&self, _now: Moment) -> bool {
+            true
+        }
     }
 
     type Map = BoundedMap<u32, Value, ()>;
@@ -229,7 +233,7 @@ mod tests {
             let value = Value(Arc::new(key));
             let weak = Arc::downgrade(&value.0);
             let place = map.reserve(&key, now(), |_| None).unwrap();
-            drop(map.insert(place, key, value, now(), |_, ()| ()));
+            drop(map.insert(place, None, key, value, now(), |_, ()| ()));
             weak
         });
         let values = values.collect();
@@ -320,7 +324,7 @@ mod tests {
         assert!(values[0].upgrade().is_some(), "the compromise");
         // Another entry takes its place at once.
         let place = map.reserve(&1, now(), |_| None).unwrap();
-        drop(map.insert(place, 1, Value(Arc::new(1)), now(), |_, ()| ()));
+        drop(map.insert(place, None, 1, Value(Arc::new(1)), now(), |_, ()| ()));
         assert_eq!([(); 2].map(|()| uses(&map, 1)), [false, true]);
         assert!(values[0].upgrade().is_none());
     }
@@ -331,7 +335,7 @@ mod tests {
             let value = Value(Arc::new(key));
             let weak = Arc::downgrade(&value.0);
             let place = map.reserve(&key, now(), |_| None).unwrap();
-            drop(map.insert(place, key, value, now(), |_, ()| ()));
+            drop(map.insert(place, None, key, value, now(), |_, ()| ()));
             weak
         };
         for key in [5, 6] {

@@ -14,16 +14,24 @@ use crate::{
     transport::Transport,
 };
 
-/// A store that receives each call after some steps, also if its caller is gone by then.
+/// A store that receives each call after some steps.
 #[derive(Clone)]
 struct Late {
     store: MemorySharedStore,
     steps: usize,
+    /// Whether it receives a call whose caller is gone by then.
+    arrives: bool,
 }
 
 impl Late {
     async fn call<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
         let steps = self.steps;
+        if !self.arrives {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+            return call.await;
+        }
         #[allow(clippy::disallowed_methods, reason = "the way to the store outlasts its caller")]
         let arrived = tokio::spawn(async move {
             for _ in 0..steps {
@@ -101,7 +109,7 @@ struct Scene {
 impl Scene {
     async fn new(steps: usize) -> Self {
         let world = World::new();
-        let store = Late { store: world.store.clone(), steps };
+        let store = Late { store: world.store.clone(), steps, arrives: true };
         let scene = Scene { world, store, server: Server::default() };
         scene.host().put(&scene.world.platform, Some(&token("r1"))).await.unwrap();
         scene
@@ -129,6 +137,19 @@ impl Scene {
             }
             self.world.clock.advance(Duration::from_millis(250));
         }
+    }
+
+    /// Whether another host gets the lease without waiting for its end.
+    async fn lease_is_free(&self) -> bool {
+        let other = self.host();
+        let mut lease = pin!(other.lease(&self.world.platform));
+        for _ in 0..50 {
+            if std::future::poll_fn(|cx| Poll::Ready(lease.as_mut().poll(cx).is_ready())).await {
+                return true;
+            }
+            tokio::task::yield_now().await;
+        }
+        false
     }
 
     /// What another host gets, when a lease that was left behind has ended.
@@ -177,6 +198,29 @@ async fn a_caller_that_leaves_before_the_request_uses_nothing_up() {
     }
 }
 
+/// Also if the store never receives the call that was under way, such as that of the mark.
+#[tokio::test]
+async fn a_caller_that_leaves_before_the_request_leaves_no_lease() {
+    for polls in 0.. {
+        assert!(polls < 200, "it is never sent");
+        let mut scene = Scene::new(1).await;
+        scene.store.arrives = false;
+        let source = scene.source(ClientAuth::public("app"));
+        {
+            let mut fetch = pin!(source.fetch(scene.cx()));
+            for _ in 0..polls {
+                assert!(std::future::poll_fn(|cx| Poll::Ready(fetch.as_mut().poll(cx).is_pending())).await);
+                tokio::task::yield_now().await;
+                if !scene.server.received().is_empty() {
+                    return;
+                }
+            }
+        }
+        scene.settle().await;
+        assert!(scene.lease_is_free().await, "cancelled after {polls} polls");
+    }
+}
+
 /// The mark is made before the request is, and the request may fail for want of the client's secret.
 #[tokio::test]
 async fn a_request_that_cannot_be_made_uses_nothing_up() {
@@ -191,25 +235,36 @@ async fn a_request_that_cannot_be_made_uses_nothing_up() {
 /// A replacement that is dropped leaves a lease behind only if it never heard of the grant.
 #[tokio::test]
 async fn a_replacement_that_is_dropped_releases_its_lease() {
-    for polls in 1..40 {
-        let scene = Scene::new(1).await;
-        let host = scene.host();
-        {
-            let next = token("r9");
-            let mut put = pin!(host.put(&scene.world.platform, Some(&next)));
-            for _ in 0..polls {
-                if std::future::poll_fn(|cx| Poll::Ready(put.as_mut().poll(cx).is_ready())).await {
-                    return;
+    for arrives in [true, false] {
+        for polls in 1.. {
+            assert!(polls < 40, "it never ended");
+            let mut scene = Scene::new(1).await;
+            scene.store.arrives = arrives;
+            let host = scene.host();
+            let is_done = {
+                let next = token("r9");
+                let mut put = pin!(host.put(&scene.world.platform, Some(&next)));
+                let mut is_done = false;
+                for _ in 0..polls {
+                    is_done |= std::future::poll_fn(|cx| Poll::Ready(put.as_mut().poll(cx).is_ready())).await;
+                    if is_done {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
+                is_done
+            };
+            if is_done {
+                break;
             }
+            scene.settle().await;
+            if arrives {
+                // A lease whose grant was never heard ends by itself.
+                scene.world.clock.advance(LEASE);
+            }
+            assert!(scene.lease_is_free().await, "dropped after {polls} polls: the lease is held");
         }
-        scene.settle().await;
-        // A lease whose grant was never heard ends by itself.
-        scene.world.clock.advance(LEASE);
-        let _lease = scene.host().lease(&scene.world.platform).await.unwrap();
     }
-    panic!("it never ended");
 }
 
 /// The settling of one use runs beside the next use of the same clone.
