@@ -12,12 +12,17 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitCode, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bearer_token::observe::{Event, EventKind, Observer, StoreOutcome};
 use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{AuthorizationServer, Client, Tokens};
 
@@ -58,17 +63,21 @@ fn main() -> Result<ExitCode> {
     let shared =
         run("shared.toml", &format!("{}{shared}", fs::read_to_string(directory.path().join("alone.toml"))?), 3)?;
 
-    println!("| {PROCESSES} processes | at the start | then | for each lifetime | tokens asked for | failed |");
-    println!("|---|--:|--:|--:|--:|--:|");
+    println!(
+        "| {PROCESSES} processes | at the start | then | for each lifetime | tokens asked for | failed | slow calls |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
     alone.row("each for itself");
     shared.row("one token for all");
     println!("\nToken requests in each second:\n");
     alone.plot("each for itself");
     shared.plot("one token for all");
 
-    // A token is not refreshed in the first half of its life.
-    let lifetimes = shared.lifetimes();
-    let is_one = (lifetimes..=2 * lifetimes + 1).contains(&shared.requests()) && shared.start <= PROCESSES / 10;
+    // A token is not refreshed in the first half of its life. A replica whose call to the store was too slow fetches for
+    // itself, and once more if the store is left alone for a lifetime.
+    let (lifetimes, explained) = (shared.lifetimes(), 2 * shared.unanswered);
+    let is_one = (lifetimes..=2 * lifetimes + 1 + explained).contains(&shared.requests())
+        && shared.start <= PROCESSES / 10 + explained;
     let is_many = alone.requests() >= PROCESSES * alone.lifetimes();
     let none_failed = alone.failed + shared.failed == 0;
     println!("\n{}", if is_one && is_many && none_failed { "As expected." } else { "NOT as expected." });
@@ -83,6 +92,8 @@ struct Course {
     seconds: Vec<u64>,
     served: u64,
     failed: u64,
+    /// The calls to the store that got no answer within 95 ms, as on a machine that is busy with something else.
+    unanswered: u64,
 }
 
 impl Course {
@@ -97,7 +108,8 @@ impl Course {
     fn row(&self, name: &str) {
         let (start, then, seconds) = (self.start, self.requests(), self.seconds.len());
         let each = then as f64 / self.lifetimes() as f64;
-        println!("| {name} | {start} | {then} in {seconds} s | {each:.1} | {} | {} |", self.served, self.failed);
+        let Course { served, failed, unanswered, .. } = self;
+        println!("| {name} | {start} | {then} in {seconds} s | {each:.1} | {served} | {failed} | {unanswered} |");
     }
 
     fn plot(&self, name: &str) {
@@ -126,16 +138,16 @@ fn watch(server: &AuthorizationServer, config: &Path, time: Duration) -> Result<
         seconds.push(now - last);
         last = now;
     }
-    let (mut served, mut failed) = (0, 0);
+    let (mut served, mut failed, mut unanswered) = (0, 0, 0);
     // All are told first: their input ends.
     replicas.iter_mut().for_each(|replica| drop(replica.child.stdin.take()));
     for mut replica in replicas {
         let line = replica.line()?;
-        let (is_served, has_failed) = line.split_once(' ').context("a process ended without its report")?;
-        served += is_served.parse::<u64>()?;
-        failed += has_failed.parse::<u64>()?;
+        let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+        let &[has_served, has_failed, slow] = &*numbers else { bail!("a process ended without its report") };
+        (served, failed, unanswered) = (served + has_served, failed + has_failed, unanswered + slow);
     }
-    Ok(Course { start, seconds, served, failed })
+    Ok(Course { start, seconds, served, failed, unanswered })
 }
 
 /// One process of the fleet, as its parent sees it. It is killed when this is dropped.
@@ -167,10 +179,23 @@ impl Drop for Replica {
     }
 }
 
+/// Counts the calls to the store that got no answer in time.
+#[derive(Clone, Default)]
+struct Unanswered(Arc<AtomicU64>);
+
+impl Observer for Unanswered {
+    fn on_event(&self, event: &Event<'_>) {
+        if matches!(event.kind, EventKind::StoreCall { outcome: StoreOutcome::Failed, .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What one process does: it needs a token five times a second, until its input ends.
 #[tokio::main(flavor = "current_thread")]
 async fn replica(config: &Path) -> Result<()> {
-    let provider = ProviderConfig::load(config)?.build()?;
+    let unanswered = Unanswered::default();
+    let provider = ProviderConfig::load(config)?.builder().observer(unanswered.clone()).build()?;
     provider.token().await?;
     println!("ready");
     let (mut served, mut failed) = (0, 0);
@@ -189,7 +214,7 @@ async fn replica(config: &Path) -> Result<()> {
         () = work => {}
         _ = end => {}
     }
-    println!("{served} {failed}");
+    println!("{served} {failed} {}", unanswered.0.load(Ordering::Relaxed));
     Ok(())
 }
 

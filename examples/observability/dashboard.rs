@@ -1,7 +1,7 @@
 //! The dashboard for Grafana, and what its queries find in a run.
 //!
-//! A query has one of the four forms that the dashboard uses. Any other one is an error, so a new form of a panel cannot
-//! go unchecked.
+//! A query has one of the four forms that the dashboard uses. Any other one is an error, so a new form of a panel
+//! cannot go unchecked.
 
 use std::collections::BTreeMap;
 

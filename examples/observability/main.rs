@@ -1,10 +1,9 @@
 //! A service with `/metrics` for Prometheus, `/healthz` for a readiness probe, and a dashboard for Grafana.
 //!
 //! `cargo run --example observability` plays ninety minutes in virtual time: the authorization server is down for a
-//! quarter of an hour, which is longer than a token lives. Later a disk is full, so a refresh token cannot be saved, and
-//! at last every token is revoked. What is printed was
-//! observed, and the exit status is 0 only if it was as expected. With a path, such as `-- panels.svg`, the panels of
-//! the dashboard are drawn from that run.
+//! quarter of an hour, which is longer than a token lives. Later a disk is full, so a refresh token cannot be saved,
+//! and at last every token is revoked. What is printed was observed, and the exit status is 0 only if it was as
+//! expected. With a path, such as `-- panels.svg`, the panels of the dashboard are drawn from that run.
 //!
 //! `service.rs` is what you would write. `dashboard.json` is ready to be imported into Grafana, and `alerts.yml` into
 //! Prometheus. `promtool test rules alerts_test.yml` shows when the alerts fire.

@@ -487,8 +487,8 @@ impl Error {
 
     /// The OAuth error code that the authorization server sent, such as `invalid_grant` (RFC 6749 section 5.2).
     ///
-    /// It is `None` if the response had no code, or one that neither RFC 6749, RFC 8693, RFC 8707, RFC 9449 nor a known
-    /// provider defines. Common ones, and what they usually mean for a service:
+    /// It is `None` if the response had no code. It is also `None` if neither RFC 6749, RFC 8693, RFC 8707, RFC 9449
+    /// nor a known provider defines the code. Common ones, and what they usually mean for a service:
     ///
     /// | code | usual meaning |
     /// |---|---|

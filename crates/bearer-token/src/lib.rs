@@ -68,8 +68,8 @@
 //!
 //! # Guide
 //!
-//! [`guide`] has a chapter for each question: sources, providers, keys, stacks, whole programs to copy, tenants,
-//! fleets, the life of a token, metrics, production, errors, and more.
+//! [`guide`] has a chapter for each question. They are about sources, providers, keys, stacks, whole programs to copy,
+//! tenants, fleets, the life of a token, metrics, production, errors, and more.
 //!
 //! # Features
 //!

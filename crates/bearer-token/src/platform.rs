@@ -7,7 +7,7 @@
 //! | tasks | [`Spawn`] | [`SystemSpawn`] | once for each fetch, and for each slow computation |
 //!
 //! No other module reads a clock, draws randomness or spawns a task: clippy forbids the functions that would. So a test
-//! with a clock of its own plays a day in milliseconds, and with randomness of its own it does so twice in the same
+//! with a clock of its own plays a day in milliseconds. With randomness of its own it does so twice in the same
 //! way.
 //!
 //! A provider, and all that its source uses, share one [`Platform`]. Give the same one to the providers of a chain:

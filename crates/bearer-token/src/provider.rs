@@ -112,7 +112,7 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
-/// What a warm request reads is in the first cache line, if the map of the provider has a copy of its bearer: of many
+/// What a warm request reads is in the first cache line, if the map of the provider has a copy of its bearer. Of many
 /// tenants, each line is a miss.
 #[repr(C, align(64))]
 pub(crate) struct Inner {

@@ -274,7 +274,7 @@ impl FetchContext {
 
     /// Adds the token that the fetch is to replace, for calling a source by hand again.
     ///
-    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired, and
+    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired. It
     /// returns the same token again only while it may be sent. A lifetime without an [issued
     /// moment](AccessToken::issued) counts from the start of this fetch.
     #[cfg(feature = "shared")]

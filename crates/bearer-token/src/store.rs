@@ -5,7 +5,7 @@
 //! programs that are restarted. [`MemoryStore`] is for servers that do not rotate refresh tokens, and for tests. For a
 //! database or a key vault, implement two methods of the trait.
 //!
-//! A `SharedStore` (feature `shared`) keeps what the replicas of a program share, so that a fleet fetches one access
+//! A `SharedStore` (feature `shared`) keeps what the replicas of a program share. So a fleet fetches one access
 //! token instead of one for each replica.
 //!
 //! | store | for | between processes | survives |
@@ -145,13 +145,13 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Records that the token of the last [`prepare`](Self::prepare) that succeeded was not used up: it was not sent, the
-    /// server refused it, or was not reached. It is not called after the error of a gateway (502, 504), because the
-    /// server may have used the token.
+    /// Records that the token of the last [`prepare`](Self::prepare) that succeeded was not used up. That is so if it
+    /// was not sent, the server refused it, or was not reached. It is not called after the error of a gateway (502,
+    /// 504), because the server may have used the token.
     ///
-    /// It has to be quick and must not block: a fetch that ends before its request calls it from a drop, on any thread. A
-    /// panic ends with the call. Usually it is called before the lease is dropped, but a fetch that is overdue may have
-    /// lost its lease. A `prepare` that failed, or whose future was dropped, gets no call.
+    /// It has to be quick and must not block: a fetch that ends before its request calls it from a drop, on any thread.
+    /// A panic ends with the call. Usually it is called before the lease is dropped, but a fetch that is overdue may
+    /// have lost its lease. A `prepare` that failed, or whose future was dropped, gets no call.
     ///
     /// By default it does nothing.
     fn not_used_up(&self) {}

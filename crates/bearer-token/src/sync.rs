@@ -1,6 +1,6 @@
 //! The primitives that the model checker replaces, under a cfg of our own.
 //!
-//! With `--cfg bearer_loom`, the mutexes and atomics of the state machines are loom's, and a model runs them in every
+//! With `--cfg bearer_loom`, the mutexes and atomics of the state machines are loom's. A model runs them in every
 //! order that two or three threads can have. All rooms take their locks from here. The cache, the flight, the map of
 //! providers and the permits have models, next to their code.
 //!
@@ -79,7 +79,7 @@ pub(crate) type SlotGuard<T> = Box<Option<Arc<T>>>;
 /// A shared value that is read without a lock and replaced as a whole.
 ///
 /// It has three ways to read. [`read`](Self::read) is for the warm path: no count is touched. [`load`](Self::load) is
-/// the same for callers that must keep the value over several statements; keep it short, because a thread has few
+/// the same for callers that must keep the value over several statements. Keep it short, because a thread has few
 /// guards that cost nothing. [`get`](Self::get) counts a reference, and is for code that keeps the value.
 #[cfg(not(bearer_loom))]
 #[derive(Debug)]

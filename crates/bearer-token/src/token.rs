@@ -64,7 +64,7 @@ pub use self::rejection::Rejection;
 #[non_exhaustive]
 pub enum FetchReason {
     /// There is no usable token, and callers wait.
-    /// This is the reason of the first fetch, of the first one after an idle time, and of each retry while no bearer
+    /// The reason of the first fetch, of the first one after an idle time, and of each retry while no bearer
     /// is in service.
     Missing,
     /// The token is still usable, and is renewed early in the background.
@@ -136,7 +136,7 @@ impl FetchReason {
 /// # What a token may contain
 ///
 /// 1 to 65,536 visible ASCII characters. RFC 6750 section 2.1 allows fewer characters, but real tokens use more. A
-/// space, a newline or a control character could change the meaning of the header, so the fetch fails with kind
+/// space, a newline or a control character could change the meaning of the header. So the fetch fails with kind
 /// [`Token`](crate::ErrorKind::Token) and names the position of the byte. The commonest mistake is a token that begins
 /// with `Bearer `: the provider adds the scheme itself.
 pub struct AccessToken {
@@ -200,7 +200,7 @@ impl AccessToken {
 
     /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
     ///
-    /// The time is compared with this machine's clock, so a clock that is a minute off makes the lifetime a minute too
+    /// The time is compared with this machine's clock. So a clock that is a minute off makes the lifetime a minute too
     /// short or too long. Prefer [`expires_in`](Self::expires_in) if the response has both.
     ///
     /// ```
@@ -257,7 +257,7 @@ impl AccessToken {
 
     /// Sets the granted scope, if the response names it (RFC 6749 section 5.1).
     ///
-    /// Do not repeat the scope that was requested: a missing scope means that all of it was granted, and the caller can
+    /// Do not repeat the scope that was requested. A missing scope means that all of it was granted, and the caller can
     /// tell the two cases apart.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {

@@ -179,8 +179,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Describes the parts of this transport that decide which tokens come back, such as a client certificate or a
     /// header with a tenant. Endpoints that replicas share need it (`Fleet`, with the feature `shared`).
     ///
-    /// By default the transport is unknown, so its endpoint is shared only under a name that the application gives it. A
-    /// transport that adds nothing has an empty implementation. One that wraps another one forwards the call.
+    /// By default the transport is unknown, so its endpoint is shared only under a name that the application gives it.
+    /// A transport that adds nothing has an empty implementation. One that wraps another one forwards the call.
     ///
     /// ```
     /// use bearer_token::{Error, Identity, transport::Transport};

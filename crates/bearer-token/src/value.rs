@@ -12,8 +12,8 @@
 //!  provider  Value::token_of  ┘
 //! ```
 //!
-//! Three readers finish a value, and they differ in what they tolerate at its ends: text of a request, a client secret,
-//! and bytes of a key. All of them fail if nothing is left.
+//! Three readers finish a value, and they differ in what they tolerate at its ends. They read text of a request, a
+//! client secret, and bytes of a key. All of them fail if nothing is left.
 
 use std::{env, fmt, path::Path, sync::Arc};
 
@@ -506,7 +506,7 @@ impl Value {
         }
     }
 
-    /// Reads any value, for one request. The wait for another provider is noted in the context, so a fetch that runs
+    /// Reads any value, for one request. The wait for another provider is noted in the context. So a fetch that runs
     /// out of time can name the stage that it waited for.
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.lookup {

@@ -21,14 +21,25 @@ pub async fn ten_processes_share_a_token(mut engine: RedisServer) {
     let world = World::new(Duration::from_secs(4));
     let job = world.job(Store::Redis { url: engine.url() });
     let workers = Workers::start(10, |_| job.clone()).await;
-    let issued = || world.server.count().tokens_issued;
-    assert_eq!(issued(), 1);
+    // On a machine that is busy, a call may get no answer in time. Then that replica fetches for itself.
+    let costs = |tokens: u64| {
+        let (issued, tally) = (world.server.count().tokens_issued, workers.tally());
+        let explained = tally.alone + tally.unanswered;
+        assert!((tokens..=tokens + explained).contains(&issued), "{issued} tokens, expected {tokens}: {tally:?}");
+    };
+    let shares = async |tokens: u64| {
+        until("another token for all", Duration::from_secs(60), async || workers.tally().shared >= tokens).await;
+        // Its request has arrived.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    costs(1);
     for number in 2..=3 {
-        until("another token", Duration::from_secs(12), async || issued() == number).await;
+        shares(number).await;
+        costs(number);
     }
     // Scripts are sent again to a server that has lost everything.
     engine.restart().await;
-    until("a token after the restart", Duration::from_secs(12), async || issued() > 3).await;
+    shares(4).await;
     let report = workers.stop();
     assert_eq!((report.failed, report.refused), (0, 0), "{report:?}");
 }

@@ -513,7 +513,8 @@ impl Model {
         let now = self.world.moment().now.monotonic();
         let Some(outage) = lock(&self.state).outage.take() else { return };
         self.oracle.see(|seen| seen.outages += 1);
-        // The shortest waits that the policy allows: 0.5 s, 1 s, .. 30 s, and so on. One of them may end with the token.
+        // The shortest waits that the policy allows: 0.5 s, 1 s, .. 30 s, and so on. One of them may end with the
+        // token.
         let (mut left, mut wait, mut allowed) = (now - outage.since, SECOND / 2, 3);
         while left >= wait {
             left -= wait;

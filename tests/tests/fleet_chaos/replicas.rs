@@ -37,7 +37,8 @@ pub(crate) struct Course {
     /// Exchanges while the newest token was in the first half of its life.
     pub(crate) needless: usize,
     pub(crate) failed: u64,
-    /// Requests of a replica that had no token and stood still until their time was over. They are not among the failed.
+    /// Requests of a replica that had no token and stood still until their time was over. They are not among the
+    /// failed.
     pub(crate) stood_still: u64,
     pub(crate) rejected: u64,
     /// Tokens that were sent after their end, because the store's clock was set back. They are rejected, too.

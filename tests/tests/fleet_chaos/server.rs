@@ -94,8 +94,8 @@ impl Server {
         self.verdict(number) == Verdict::Good && until > self.world.moment().truth + time
     }
 
-    /// Whether a token is older than another one: it was issued before the other one was asked for. Two that were under way
-    /// at the same time have no order that a replica could know.
+    /// Whether a token is older than another one: it was issued before the other one was asked for. Two that were under
+    /// way at the same time have no order that a replica could know.
     pub(crate) fn is_older(&self, number: usize, other: usize) -> bool {
         let state = lock(&self.state);
         state.issued[number].at < state.issued[other].asked

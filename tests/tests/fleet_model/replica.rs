@@ -209,7 +209,8 @@ impl Flight {
         }
     }
 
-    /// Whether it stood still until its time was over. Its lease is released by a task of its own then, or ends by itself.
+    /// Whether it stood still until its time was over. Its lease is released by a task of its own then, or ends by
+    /// itself.
     pub(crate) fn is_late(&self, now: Tick) -> bool {
         now > self.until()
     }

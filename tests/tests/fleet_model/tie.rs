@@ -549,8 +549,8 @@ impl Pair<'_> {
                 let expected = if ttl == left + MARGIN {
                     whole
                 } else {
-                    // What is left of the token that the others have, and half of a flight, or what is left of the time for
-                    // which they wait.
+                    // What is left of the token that the others have, and half of a flight, or what is left of the time
+                    // for which they wait.
                     let covered = (TICK * (ttl - SHORT_LEASE).into()).saturating_sub(REAL_RESERVE);
                     let patience = TICK * left.saturating_sub(FLIGHT - PATIENCE).into();
                     let half = TICK * FLIGHT.into() / 2;

@@ -10,6 +10,7 @@
 mod configuration;
 mod connections;
 mod events;
+mod files;
 mod keys;
 mod names;
 mod requests;

@@ -42,7 +42,7 @@ pub(crate) struct Told {
     /// The message, and the events around it.
     pub(crate) message: String,
     /// Everything else that may be printed: `Debug`, the chain of causes.
-    printed: String,
+    pub(crate) printed: String,
     paths: Vec<String>,
     /// What the user wrote, if it was a configuration.
     input: Option<String>,

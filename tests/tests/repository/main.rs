@@ -1,5 +1,5 @@
-//! What the files of the repository promise about each other: links of the documents, manifests of the published crates,
-//! and how much is documented.
+//! What the files of the repository promise about each other: links of the documents, manifests of the published
+//! crates, and how much is documented.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 

@@ -206,6 +206,20 @@ fn other_ways(report: &mut Report, ways: &Measured, traced: &Measured) {
     );
     ways.problems(report);
     traced.problems(report);
+    // The short way knows one spelling only. Room for the long way after it, and none for another like it.
+    for (key, name) in [
+        ("spelling-any-https", "tower-bearer, any https origin"),
+        ("spelling-port-allowed", "tower-bearer, port in the allowed origin"),
+        ("spelling-port", "tower-bearer, port in the URI"),
+        ("spelling-loopback", "tower-bearer, loopback by default"),
+    ] {
+        report.at_most(
+            key,
+            &format!("{name}, net time by the usual way's"),
+            1.6,
+            ways.net_ratios(ways.position(name), usual),
+        );
+    }
     // Callgrind repeats to within a few of a million.
     report.at_most(
         "observer-instructions",

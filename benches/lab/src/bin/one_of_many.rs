@@ -1,5 +1,5 @@
-//! Runs warm requests of tenants under callgrind: `one_of_many CONTENDER KEYS REQUESTS`. With one key, it is the same one of
-//! 10,000 tenants each time, with more it is the next one.
+//! Runs warm requests of tenants under callgrind: `one_of_many CONTENDER KEYS REQUESTS`. With one key, it is the same
+//! one of 10,000 tenants each time, with more it is the next one.
 //!
 //! The contenders are `nothing`, `unkeyed`, `keyed` and `map`. Collect inside of `hot_loop`:
 //!

@@ -28,7 +28,8 @@ const SECTIONS: [(&str, &str, &str); 11] = [
          and in a faster way by hand. reqwest-auth leaves caching to its user, and has a constant source here, which no real \
          source can beat. It needs reqwest 0.12, so its base is a client of that version. `AddAuthorizationLayer` is made \
          sensitive, as ours always is. The *static layer that looks at the response* is written for this bench: it sets a \
-         constant header and compares the status of the response in place, as every layer must that wants to notice a refusal.",
+         constant header and compares the status of the response in place, as every layer must that wants to notice a refusal. What \
+         was tried to make ours cheaper, and the same before there were observers, is in [WARM.md](performance/WARM.md).",
     ),
     (
         "contention",

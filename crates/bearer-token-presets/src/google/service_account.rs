@@ -63,8 +63,8 @@ impl ServiceAccount {
         Preset::new(IdToken { account: self.clone(), audience: audience.into() })
     }
 
-    /// Builds a provider that signs a JWT and uses it as the token (AIP-4111). `audience` is the API's host with a slash,
-    /// such as `https://pubsub.googleapis.com/`.
+    /// Builds a provider that signs a JWT and uses it as the token (AIP-4111). `audience` is the API's host with a
+    /// slash, such as `https://pubsub.googleapis.com/`.
     pub fn self_signed(&self, audience: impl Into<String>) -> TokenProviderBuilder {
         let audience = given("audience", &audience.into(), "the API's host, such as `https://pubsub.googleapis.com/`");
         or_problems(both(audience, self.template()).and_then(|(audience, (template, email))| {

@@ -1,10 +1,10 @@
 //! The signature algorithms: one table with all of their properties.
 //!
-//! Other code never decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm.
+//! Other code never decides by an algorithm's name. It matches on [`Family`], [`Hash`](enum@Hash) or [`Curve`], without a `_` arm.
 //! So a new row does not compile until all of that code handles it.
 //!
-//! A row has the name in the JOSE header and the family with its parameters. What else depends on it (the kind of key,
-//! the length of a signature, the curve's identifier) is in the tables of [`Curve`] and [`ParameterSet`], once each.
+//! A row has the name in the JOSE header and the family with its parameters. The kind of key, the length of a signature
+//! and the curve's identifier depend on it. They are in the tables of [`Curve`] and [`ParameterSet`], once each.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 

@@ -177,7 +177,7 @@ impl SelfSigned {
 }
 
 impl TokenSource for SelfSigned {
-    /// The end of its lifetime is a time of day: the JWT says so to the API, so a clock that is set changes both alike.
+    /// The end of its lifetime is a time of day. The JWT says so to the API, so a clock that is set changes both alike.
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let jwt = self.template.sign_for(cx.platform(), SELF_SIGNED_LIFETIME).await?;
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))

@@ -450,7 +450,7 @@ impl fmt::Debug for ClientAuth {
     }
 }
 
-/// Reports a client id that cannot be sent. The id is public, but it goes into a header or a form: a newline in it is
+/// Reports a client id that cannot be sent. The id is public, but it goes into a header or a form. A newline in it is
 /// always a mistake of the file that it came from.
 fn check_client_id(client_id: &str, problems: &mut Problems) {
     if let Err(problem) = string::check(client_id) {

@@ -13,8 +13,7 @@
 //! ```
 //!
 //! The result is cached by a [`TokenProvider`] whose "token" is the URL. All that a token's life needs (one fetch for
-//! all callers, refresh in the background, cool-down after a failure) is then done by code that is model-checked
-//! already.
+//! all callers, refresh in the background, cool-down after a failure) is done by model-checked code.
 //!
 //! | age of the metadata | a token request |
 //! |---|---|

@@ -257,7 +257,7 @@ impl TokenEndpoint {
     ///   section 4.1).
     ///
     /// Its `issuer` must be the given one, byte for byte (RFC 8414 section 3.3). The issuer and the token endpoint use
-    /// `https`. If the issuer is plaintext at loopback, the token endpoint may be too; if plaintext is
+    /// `https`. If the issuer is plaintext at loopback, the token endpoint may be too. If plaintext is
     /// [allowed](TokenEndpointBuilder::allow_plaintext) for a plaintext issuer, it may be plaintext anywhere. Redirects
     /// are not followed, and at most 128 KiB are read.
     ///
@@ -492,8 +492,8 @@ impl TokenEndpoint {
 
     /// Sends the events about a response that brought a token.
     ///
-    /// They are events and not errors, because the token is good. Each of them is an early sign of a mistake: a clock
-    /// that drifts, a cache in front of the server, a permission that was not granted.
+    /// They are events and not errors, because the token is good. Each of them is an early sign of a mistake, such as a
+    /// drifting clock, a cache in front of the server, or a missing permission.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {

@@ -62,7 +62,7 @@ use crate::{
 ///
 /// # State
 ///
-/// A grant that changes with each response keeps its state behind a lock of its own, and stores what must not be lost
+/// A grant that changes with each response keeps its state behind a lock of its own. It stores what must not be lost
 /// before the first await of [`on_response`](Self::on_response):
 ///
 /// ```

@@ -320,7 +320,7 @@ impl Inner {
 
 /// Why there is no metadata.
 ///
-/// Distinguishes "try what you knew" from "do not use what you knew": metadata that names another resource must stop a
+/// Distinguishes "try what you knew" from "do not use what you knew". Metadata that names another resource must stop a
 /// client even if older metadata was fine.
 enum Failure {
     Outage(Error),

@@ -68,8 +68,8 @@ use self::{
 ///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store, because servers make
 ///   mistakes.
 /// - Servers refuse in different words. `invalid_grant` is one of them, but so are `invalid_request` and a 400, 401,
-///   403 or 422 without a known error code. A refusal of the client (`invalid_client`, `unauthorized_client`, or a
-///   challenge for HTTP Basic), of the scope or of the URL says nothing about the refresh token.
+///   403 or 422 without a known error code. A refusal of the client, the scope or the URL does not concern the refresh
+///   token. Refusals of the client are `invalid_client`, `unauthorized_client`, and challenges for HTTP Basic.
 /// - The user must then consent again. Until then, use [`or_else`](crate::TokenSource::or_else) to name a fallback. A
 ///   new refresh token in the store is found without a restart. Stores that [report
 ///   changes](RefreshTokenStore::has_changed), such as those of this crate, are noticed within a second. With others,

@@ -1,6 +1,6 @@
 //! Tokens with a wider scope, when the API asks for one.
 //!
-//! An API may want more than the token has, for one endpoint of many: it responds with 403, `insufficient_scope` and
+//! An API may want more than the token has, for one endpoint of many. It responds with 403, `insufficient_scope` and
 //! the missing words (RFC 6750 section 3.1). Fetching the same token again would not help, so this is not an ordinary
 //! rejection. It needs a test before the rejection, a wider request after it, and an end: a hostile API can invent
 //! words without end.
@@ -84,7 +84,7 @@ impl StepUp {
     /// The API chooses the words. If it may turn hostile, and the authorization server issues tokens that other APIs
     /// accept, name those that this API may have.
     ///
-    /// A challenge with one word that is not in the list is not met at all: a token with the other words would be
+    /// A challenge with one word that is not in the list is not met at all. A token with the other words would be
     /// refused again.
     #[must_use]
     pub fn within(mut self, scope: impl Into<String>) -> Self {
@@ -111,7 +111,7 @@ pub(crate) struct Steps {
     state: Mutex<State>,
 }
 
-/// What the source has asked for, and what it was granted. `held` and `added` differ: what a server granted of its own
+/// What the source has asked for, and what it was granted. `held` and `added` differ. What a server granted of its own
 /// accord is held, but asked for only once a step makes it part of the union.
 #[derive(Default)]
 struct State {

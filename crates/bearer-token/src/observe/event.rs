@@ -3,8 +3,8 @@
 //! One enum for all rooms, so a sink is one `match`. The recorder of `tracing` has no last arm, so it cannot forget a
 //! new event. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
 //!
-//! An event has what is needed to act on it without the source code: the provider, what failed, for how long, and when
-//! the next attempt is. Of the strings that a server sent, it has only origins and known error codes.
+//! An event has what is needed to act on it without the source code. That is the provider, what failed, for how long,
+//! and when the next attempt is. Of the strings that a server sent, it has only origins and known error codes.
 
 use std::{
     fmt,
@@ -159,7 +159,7 @@ pub enum EventKind<'a> {
     },
     /// A refused request is not sent once more, although that could go better, so the caller gets the refusal.
     ///
-    /// The reason is one of these: no replay is set up, the body cannot be sent again, the request may have been
+    /// There are four reasons. No replay is set up, the body cannot be sent again, the request may have been
     /// redirected, or it was sent twice already. Each refusal whose outcome is `Renewing`, `Superseded` or `Settling`
     /// has either this event or `Replayed`, if an adapter sent the request.
     #[non_exhaustive]
@@ -420,7 +420,7 @@ warnings! {
 
 /// A string that is made when it is displayed, and only then.
 ///
-/// For parts that are costly to write, such as an origin that has to be compared with the tokens first: an observer
+/// For parts that are costly to write, such as an origin that has to be compared with the tokens first. An observer
 /// that does not look at it pays nothing.
 #[derive(Clone, Copy)]
 pub struct Text<'a>(pub(crate) &'a dyn fmt::Display);

@@ -70,9 +70,9 @@ use crate::{
 /// # Zero before one
 ///
 /// A counter that appears with the value 1 has not increased, as far as Prometheus can tell. So the counters of a
-/// provider are recorded as 0 when it is built, for all values of their labels: `unserved`, `rejections`, `replays`,
-/// `not_replayed`, `requests_without_token` and `warnings`. Of `fetches` these are the ones with outcome `fetched` or `abandoned`. Those
-/// of failed fetches and of `store.calls` would be too many.
+/// provider are recorded as 0 when it is built, for all values of their labels. These are `unserved`, `rejections`,
+/// `replays`, `not_replayed`, `requests_without_token` and `warnings`. Of `fetches` these are the ones with outcome
+/// `fetched` or `abandoned`. Those of failed fetches and of `store.calls` would be too many.
 ///
 /// # How many series there are
 ///

@@ -23,9 +23,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The operating system's randomness: `getrandom` on Linux, and what is usual elsewhere. Suitable for cryptography.
 ///
-/// Up to 32 bytes are taken from a block of 256, which the thread has drawn less than a tenth of a second ago, and are
-/// wiped from it. After a fork, parent and child never take the same bytes, unless they do so in the same nanosecond of
-/// that tenth of a second. The same is true of a virtual machine that is resumed twice from one snapshot.
+/// Up to 32 bytes are taken from a block of 256, and are wiped from it. The thread has drawn the block less than a
+/// tenth of a second ago. After a fork, parent and child never take the same bytes, unless they do so in the same
+/// nanosecond of that tenth of a second. The same is true of a virtual machine that is resumed twice from one snapshot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
@@ -57,7 +57,8 @@ impl Entropy for SystemEntropy {
 struct Block {
     bytes: [u8; BLOCK],
     unused: usize,
-    /// In nanoseconds of the wall clock. It goes on while a snapshot waits to be resumed, and the monotonic one does not.
+    /// In nanoseconds of the wall clock. It goes on while a snapshot waits to be resumed, and the monotonic one does
+    /// not.
     drawn_at: u64,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The warm path is `insert_fresh`, and fits on one screen on purpose. It reads the clock and a front of the slot, and
 //! writes one header; the origin was compared before. If anything is not as usual, it does nothing, and the other
-//! functions here start from the beginning: other spellings of an origin, requests that get no token, a header of the
-//! caller's, a stale bearer, events, counting.
+//! functions here start from the beginning. Unusual are other spellings of an origin, requests that get no token, a
+//! header of the caller's, a stale bearer, events, counting.
 //!
 //! # The order of the questions
 //!

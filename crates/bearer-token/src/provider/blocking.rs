@@ -3,7 +3,7 @@
 //! A thread that blocks inside of a runtime may be the one that the runtime needs in order to bring what it waits for.
 //! tokio panics in such places; a library must not. So there are two guards. In async code a wait that is not over at
 //! once is an error that says what to do. Everywhere else the thread is [held](crate::platform): the fetch is polled on
-//! it, and a helper thread keeps the time, so the wait ends at the provider's own deadline (`L11`).
+//! it, and a helper thread keeps the time. So the wait ends at the provider's own deadline (`L11`).
 
 use std::{
     future::Future,

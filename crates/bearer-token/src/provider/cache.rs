@@ -18,7 +18,7 @@
 //! | `Renewing` | | yes | yes | any | when the flight is overdue |
 //! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
 //!
-//! In every row the gate may be up to [`ABANDONED_PAUSE`](crate::provider::constants::ABANDONED_PAUSE) later, after a
+//! In every row the gate may be up to [`ABANDONED_PAUSE`] later, after a
 //! flight that was abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they
 //! are about it.
 //!

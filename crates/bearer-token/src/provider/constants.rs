@@ -90,7 +90,7 @@ pub(crate) const SHARED_TOKEN_LIFE: Duration = Duration::from_secs(10 * 365 * 24
 
 /// The time for one call of a shared store. A store that is slower costs more than it saves.
 ///
-/// A store that says nothing delays a request by less than 100 ms: the rest is for the timer, which is late on a busy
+/// A store that says nothing delays a request by less than 100 ms. The rest is for the timer, which is late on a busy
 /// host.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_CALL_TIMEOUT: Duration = Duration::from_millis(95);

@@ -13,7 +13,7 @@
 //!   `------ overdue: abandon it, enter again
 //! ```
 //!
-//! It is `Unpin`, has no lock of its own and no state that a drop would have to undo: a caller may go away at any
+//! It is `Unpin`, has no lock of its own and no state that a drop would have to undo. A caller may go away at any
 //! point.
 
 use std::{
@@ -136,7 +136,8 @@ impl TokenFuture {
         }
     }
 
-    /// Reports that the caller gets an error without a wait. One that has waited is reported by [`waited`](Self::waited).
+    /// Reports that the caller gets an error without a wait. One that has waited is reported by
+    /// [`waited`](Self::waited).
     #[cold]
     fn refused(&self, error: &Error) {
         if self.waits_since.is_none() {

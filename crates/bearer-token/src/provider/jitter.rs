@@ -2,7 +2,7 @@
 //!
 //! Fifty replicas that start together fetch fifty tokens with one lifetime. Without jitter they refresh together, an
 //! hour later and at every refresh after that. One draw of four bytes for each token spreads them over a fifth of the
-//! lifetime, and one for each failure spreads the attempts after an outage.
+//! lifetime. One for each failure spreads the attempts after an outage.
 //!
 //! A draw is a value that is passed on: the arithmetic stays pure, and replicas that share a token share its draw.
 

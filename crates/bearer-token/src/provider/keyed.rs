@@ -272,9 +272,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Evicts the providers that were not used for the [idle time](KeyedProvidersBuilder::max_idle).
     ///
-    /// A use leaves a mark without a time. The first call after it takes the mark away, and from then on the provider is
-    /// idle. So call this regularly, from a timer of yours, if new keys are rare: each new key does it for a part of the
-    /// map.
+    /// A use leaves a mark without a time. The first call after it takes the mark away, and from then on the provider
+    /// is idle. So call this regularly, from a timer of yours, if new keys are rare: each new key does it for a part of
+    /// the map.
     pub fn evict_idle(&self) {
         let now = self.inner.platform.now();
         self.inner.map.sweep_all(now, |provider| last_words(provider, now));

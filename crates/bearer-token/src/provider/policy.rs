@@ -1,7 +1,7 @@
 //! The numbers that users can set, and their check.
 //!
 //! What follows from the numbers is in [`schedule`](super::schedule), and the defaults with their reasons are in
-//! [`constants`](super::constants).
+//! [`constants`].
 
 use std::time::Duration;
 

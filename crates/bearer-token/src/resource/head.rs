@@ -19,7 +19,7 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 /// ```
 ///
 /// Headers are what the caller set. They may come from a client of yours, so do not take an identity from one that you
-/// have not verified: extensions are set by your own code.
+/// have not verified. Extensions are set by your own code.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,

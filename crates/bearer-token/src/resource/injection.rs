@@ -186,8 +186,8 @@ impl Credential {
 /// first, and if it replaced another, that one is put back. An insertion returns only one of several values, so callers
 /// rule those out with [`has_several_of`].
 ///
-/// A call of its own: inlined into the larger function around it, it takes a few instructions less and a tenth more
-/// time, as the parts of the value are then written one by one and read at once.
+/// A call of its own. Inlined into the larger function around it, it takes a few instructions less and a tenth more
+/// time. The parts of the value are then written one by one and read at once.
 #[inline(never)]
 pub(crate) fn insert_authorization(value: &HeaderValue, headers: &mut HeaderMap) -> bool {
     match headers.insert(AUTHORIZATION, value.clone()) {

@@ -10,10 +10,10 @@
 //! | everything else, 403 included | no: the token is good, and lacks a right |
 //!
 //! A challenge that the source can meet with another token, such as `insufficient_scope` with step-up, is not judged
-//! here: [`adapter::can_meet`](crate::adapter::can_meet) asks the source of the bearer's own provider.
+//! here. [`adapter::can_meet`](crate::adapter::can_meet) asks the source of the bearer's own provider.
 //!
-//! The usual case over HTTP, in which nothing is declared, looks at the status of a response, and at nothing else
-//! unless that is 400, 401 or 403.
+//! The usual case over HTTP, in which nothing is declared, looks at the status of a response. It looks at nothing
+//! else unless that is 400, 401 or 403.
 
 use std::{fmt, sync::Arc};
 

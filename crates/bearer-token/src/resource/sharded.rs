@@ -2,7 +2,7 @@
 //!
 //! A header value is a pointer to shared bytes with a reference count. Every request increments the count, and
 //! decrements it when it is done. With one count, the cache line in which it is goes back and forth between the
-//! processors, which costs more than all other work of a warm request. So there are several copies with a count each,
+//! processors. That costs more than all other work of a warm request. So there are several copies with a count each,
 //! and threads take different ones.
 //!
 //! ```text
@@ -64,7 +64,7 @@ impl<T: Clone> Sharded<T> {
 
 /// Notices that threads take turns at a value that exists once.
 ///
-/// Copies are made only where this happens. Most of a thousand providers are used by a request now and then: for them,
+/// Copies are made only where this happens. Most of a thousand providers are used by a request now and then. For them,
 /// the copies would be memory that no processor has in its caches.
 #[derive(Default)]
 pub(crate) struct Crowd(AtomicU64);

@@ -15,9 +15,9 @@
 //!
 //! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures.
 //!
-//! A store may answer reads while its writes hang: a database that waits for a lost standby, or a server whose clients
-//! are paused for writes. So failures are also counted for reads, leases and saves each. A read that is answered ends
-//! the pause, but the next lease that hangs makes a pause of twice the length.
+//! A store may answer reads while its writes hang. It may be a database that waits for a lost standby, or a server
+//! whose clients are paused for writes. So failures are also counted for reads, leases and saves each. A read that is
+//! answered ends the pause, but the next lease that hangs makes a pause of twice the length.
 
 use std::time::Duration;
 

@@ -50,8 +50,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether the time of this fetch is over, because the replica stood still. The provider drops a fetch that waits for
-    /// anything then, and the token that it has with it.
+    /// Whether the time of this fetch is over, because the replica stood still. The provider drops a fetch that waits
+    /// for anything then, and the token that it has with it.
     fn is_late(&self) -> bool {
         self.cx.remaining().is_zero()
     }
@@ -116,7 +116,8 @@ impl Turn<'_> {
         let in_a_row = last.map_or(1, |last| last.in_a_row_after(self.replica()));
         let wait = match sendable {
             Duration::ZERO => self.timing.cool_down(error, in_a_row, self.draw()),
-            // A little earlier, because times in records are rounded. The first request that finds no token tries again.
+            // A little earlier, because times in records are rounded. The first request that finds no token tries
+            // again.
             left => {
                 let left = left.saturating_sub(SHARED_POLL.0);
                 self.timing.cool_down_beside(error, in_a_row, self.draw(), left)

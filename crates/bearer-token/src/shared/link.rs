@@ -1,7 +1,7 @@
 //! The way to the store: each call has a deadline, and a store that fails is left alone for a while.
 //!
 //! All calls of all sources of a fleet come through here. So here is the one place that measures them, reports them as
-//! events, and turns every kind of failure into [`Gone`]: the caller then fetches for itself, whatever went wrong.
+//! events, and turns every kind of failure into [`Gone`]. The caller then fetches for itself, whatever went wrong.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 

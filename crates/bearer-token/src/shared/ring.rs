@@ -20,8 +20,8 @@
 //! Version, key id and the record's name are authenticated with it. So a record that was copied under another name does
 //! not open, nor does one with a single changed bit.
 //!
-//! GCM-SIV and not GCM: nonces are random, many replicas draw them, and a repeated nonce must not reveal more than that
-//! two records are equal (RFC 8452 section 9).
+//! GCM-SIV and not GCM. Nonces are random, and many replicas draw them. So a repeated nonce must not reveal more than
+//! that two records are equal (RFC 8452 section 9).
 
 use std::{fmt, path::Path, sync::Arc};
 

@@ -211,8 +211,8 @@ impl Turn<'_> {
             if now >= patience {
                 return Ok(Err(Error::new(ErrorKind::Timeout, WAITED_IN_VAIN)));
             }
-            // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does not
-            // end, must not become a busy loop.
+            // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does
+            // not end, must not become a busy loop.
             let held_for = if held_for.is_zero() { step / 8 } else { held_for };
             let pause = step.min(held_for.saturating_add(Duration::from_millis(1))).min(patience - now);
             self.link.changed(self.platform(), &self.key, found.version, pause).await;
@@ -251,9 +251,9 @@ impl Turn<'_> {
     /// The time for which the lease is requested.
     ///
     /// The holder may crash, and the other replicas must not wait long without a token. So the lease outlasts the token
-    /// that they have by at most half of a fetch. That of a replica which has waited ends before the `patience` of those
-    /// that wait since then, unless no fetch would fit into it. So they survive two holders in a row. The lease is longer
-    /// if the server has failed within minutes, because it may be slow.
+    /// that they have by at most half of a fetch. That of a replica which has waited ends before the `patience` of
+    /// those that wait since then, unless no fetch would fit into it. So they survive two holders in a row. The lease
+    /// is longer if the server has failed within minutes, because it may be slow.
     fn lease_time(&self, found: &Found, budget: Duration, patience: Duration) -> Duration {
         let whole = self.cx.remaining().saturating_add(SHARED_LEASE_MARGIN);
         if found.record.failure.as_ref().is_some_and(|failure| failure.concerns(self.replica())) {

@@ -141,7 +141,7 @@ impl ResponseFields {
     ///
     /// The depth is limited by the number of steps of a pointer.
     ///
-    /// A value is scanned again only if a wanted field is below it, so a response of 1 MiB with the token at the top is
+    /// A value is scanned again only if a wanted field is below it. So a response of 1 MiB with the token at the top is
     /// read once.
     fn visit(&mut self, name: &str, raw: &[u8], among: &[usize], depth: usize) {
         let mut below = Vec::new();

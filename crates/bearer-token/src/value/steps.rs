@@ -1,6 +1,6 @@
 //! The steps from what was found at the origin of a value to the value.
 //!
-//! The steps belong to the value and not to its user, so a claim, a header and a client secret are all described in the
+//! The steps belong to the value and not to its user. So a claim, a header and a client secret are all described in the
 //! same way. Their order is fixed: with an order that users choose, `prefix` before `encoding` would decode the prefix.
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Where the secrets of a configuration are read.
 
 use std::{
+    fmt::Display,
     fs,
     path::{Path, PathBuf},
 };
@@ -21,7 +22,8 @@ impl Context<'_> {
         let read = |cx: &mut Self| {
             if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text {
                 let bytes = cx.found(path, field)?;
-                let text = secret::read(&bytes).map_err(|error| error_at(path, &error))?;
+                let text = secret::read(&bytes)
+                    .map_err(|error| Problem::new(path, cx.placed(field, error_at(path, &error).message())))?;
                 return Ok(Zeroizing::new(text.to_owned()));
             }
             // What is encoded or a part is meant as it is.
@@ -61,11 +63,21 @@ impl Context<'_> {
             Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
         };
         if bytes.is_empty() {
-            return Err(Problem::new(path, "found an empty secret")
+            return Err(Problem::new(path, self.placed(field, "found an empty secret"))
                 .expecting("the secret itself")
                 .advise(Advice::text("look at what sets it: an empty file or variable counts as set")));
         }
         Ok(bytes)
+    }
+
+    /// A clause about what was found, with the file or the variable that it was in.
+    fn placed(&self, field: &SecretField, found: impl Display) -> String {
+        let place = match &field.origin {
+            Origin::File(file) => format!("the file `{}`", self.directory.join(file).display()),
+            Origin::Env(name) => format!("the environment variable `{name}`"),
+            _ => return found.to_string(),
+        };
+        format!("{place}: {found}")
     }
 
     /// Refuses a file that can be read only once, if each set of variables would read it.
@@ -102,7 +114,7 @@ impl Context<'_> {
     pub(in crate::sections) fn lines(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
         let bytes = self.key(path, field).and_then(|(bytes, _)| {
             let text = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
-            text.map_err(|_| Problem::new(path, "found bytes that are not UTF-8"))
+            text.map_err(|_| Problem::new(path, self.placed(field, "found bytes that are not UTF-8")))
         });
         self.reported(bytes)
     }

@@ -2,7 +2,7 @@
 //!
 //! A JWT may carry its certificate (`x5c`) or name it by a digest (`x5t`, `x5t#S256`). For both, only two questions
 //! matter: does this certificate belong to the key that signs, and which one issued it? Nothing is verified, neither
-//! signature nor validity: the server decides what it trusts, and a client that disagreed would only be one more source
+//! signature nor validity. The server decides what it trusts, and a client that disagreed would only be one more source
 //! of outages.
 
 use super::{

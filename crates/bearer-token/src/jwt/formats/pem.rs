@@ -205,8 +205,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The text with its escapes resolved: `\n`, `\r\n` and `\t` as whitespace, `\/` and `\u002b` as JSON has them, and a
-/// backslash before a newline, as shells have it. Any number of backslashes counts as one.
+/// The text with its escapes resolved. These are `\n`, `\r\n` and `\t` as whitespace, `\/` and `\u002b` as JSON has
+/// them, and a backslash before a newline, as shells have it. Any number of backslashes counts as one.
 ///
 /// Base64 has no backslash, so every one of them was added on the way.
 fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {

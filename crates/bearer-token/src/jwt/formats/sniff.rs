@@ -1,6 +1,6 @@
 //! Recognises the format of content, even if it is cut off.
 //!
-//! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be recognised: otherwise
+//! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be recognised. Otherwise
 //! a JWK without its last brace would be used as a secret.
 //!
 //!

@@ -99,7 +99,7 @@ impl KeyReader {
 
     /// Sets the algorithm to sign with. It is needed unless a JWK names its own with `alg`, with which it must agree.
     ///
-    /// It is never guessed: RSA keys fit six algorithms, and a guess that the server does not accept is found by a
+    /// It is never guessed. RSA keys fit six algorithms, and a guess that the server does not accept is found by a
     /// refusal at the first request.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {

@@ -1,8 +1,8 @@
 //! The claims set (RFC 7519 section 4): fixed claims, and those that differ in each JWT.
 //!
-//! Claims come from five places. If two have the same name, the later one in this list is used: fixed, looked up
-//! together with the caller's own, generated (`iat`, `nbf`, `exp`, `jti`), computed. The checks of the builder leave
-//! only one such pair: a computed claim in place of a generated one.
+//! Claims come from five places. If two have the same name, the later one in this list is used. The order is: fixed,
+//! looked up together with the caller's own, generated (`iat`, `nbf`, `exp`, `jti`), computed. The checks of the
+//! builder leave only one such pair: a computed claim in place of a generated one.
 
 use std::time::Duration;
 

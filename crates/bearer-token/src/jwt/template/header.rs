@@ -3,8 +3,8 @@
 //! The header changes only with the key's id, unless it has computed members or a looked-up `kid`. So its encoded form
 //! is remembered together with that id, and most JWTs copy a string.
 //!
-//! The `kid` can be set in four places: on the key, by the builder's method, as a member, and by the key's own JWK or
-//! signer. The first three must agree if more than one is set. The last one applies if none is, and follows a rotation.
+//! The `kid` has four sources: the key, the builder's method, a member, and the key's own JWK or signer. The first
+//! three must agree if more than one is set. The last one applies if none is, and follows a rotation.
 
 use std::{cell::LazyCell, sync::Arc};
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Signing a JWT then copies the fixed text and writes the values between, straight into the string that becomes the
-//! JWT. A claim that was found for one JWT needs a layout of its own, because it may come before, between or in place
+//! JWT. A claim that was found for one JWT needs a layout of its own. It may come before, between or in place
 //! of the others.
 
 use std::{cell::LazyCell, collections::BTreeMap, mem};

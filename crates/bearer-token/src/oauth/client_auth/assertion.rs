@@ -131,7 +131,7 @@ impl ClientAuth {
     /// Sends an assertion that is signed with the client secret, an HMAC key (`client_secret_jwt`, OpenID Connect Core
     /// section 9). Everything else is as for [`private_key_jwt`](Self::private_key_jwt).
     ///
-    /// The secret never travels, but the server has to store it in the clear: prefer a private key where the server
+    /// The secret never travels, but the server has to store it in the clear. Prefer a private key where the server
     /// offers both (RFC 9700 section 2.5).
     ///
     /// ```

@@ -65,7 +65,7 @@ impl AssertionSource {
 
     /// The assertion for one request.
     ///
-    /// An error keeps the kind and the advice of its origin: a file that is missing waits for a change, an outage of
+    /// An error keeps the kind and the advice of its origin. A file that is missing waits for a change, an outage of
     /// another server does not.
     pub(crate) async fn get(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
         let assertion = match &self.origin {

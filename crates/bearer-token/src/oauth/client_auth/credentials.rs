@@ -1,6 +1,6 @@
 //! What a client sends to authenticate: checked, and ready for each request.
 //!
-//! `Credentials` is the boundary between settings and requests. Its static half is cloned into each request; its fresh
+//! `Credentials` is the boundary between settings and requests. Its static half is cloned into each request. Its fresh
 //! half is one of three things that have to be awaited: a signature, another source, a file.
 
 use base64::{Engine, prelude::BASE64_STANDARD};

@@ -1,8 +1,8 @@
 //! Reading documents of metadata, of an authorization server or of a protected resource.
 //!
-//! Both kinds of documents are small public JSON objects, so both are read in the same way: by a GET without
+//! Both kinds of documents are small public JSON objects, so both are read in the same way. That is a GET without
 //! credentials and redirects, up to 128 KiB. Errors name the owner of the document. The distinction in [`Absent`]
-//! matters to both callers: "there is none here" lets them look at the next place, "the server is in trouble" does not.
+//! matters to both callers. "There is none here" lets them look at the next place, "the server is in trouble" does not.
 
 use std::sync::Arc;
 

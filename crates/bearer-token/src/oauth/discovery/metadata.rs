@@ -64,7 +64,7 @@ pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool)
     }
 }
 
-/// Whether a URL is plaintext. It looks at the string, not at the parsed URL: a plaintext endpoint is reported as
+/// Whether a URL is plaintext. It looks at the string, not at the parsed URL. A plaintext endpoint is reported as
 /// plaintext even if it is malformed in another way too.
 fn starts_with_http(url: &str) -> bool {
     url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"))

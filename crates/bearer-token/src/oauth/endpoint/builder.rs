@@ -187,9 +187,9 @@ impl TokenEndpointBuilder {
 
     /// Adds a parameter, such as `audience` or `resource`.
     ///
-    /// Its value is a string, a [`Value`] that is read again for each request, or a [`ParameterValue`]: a list, a
-    /// number or, for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is not sent
-    /// (RFC 6749 section 3.2). `Debug` never shows a value.
+    /// Its value is a string, a [`Value`] that is read again for each request, or a [`ParameterValue`]. The last one is
+    /// a list, a number or, for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is
+    /// not sent (RFC 6749 section 3.2). `Debug` never shows a value.
     ///
     /// These are refused:
     ///
@@ -340,7 +340,7 @@ impl TokenEndpointBuilder {
     /// # let _ = builder;
     /// ```
     ///
-    /// `DPoP`, `mac`, `PoP` and `N_A` cannot be accepted: such a token is unusable as a bearer (RFC 6749 section 7.1),
+    /// `DPoP`, `mac`, `PoP` and `N_A` cannot be accepted. Such a token is unusable as a bearer (RFC 6749 section 7.1),
     /// and naming one is a problem at `build()`. May be called several times.
     pub fn accept_token_type(mut self, word: impl Into<String>) -> Self {
         self.reader.token_types.accept(word.into());

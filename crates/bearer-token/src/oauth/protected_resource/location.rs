@@ -68,7 +68,7 @@ impl Resource {
 
     /// The location in a challenge (RFC 9728 section 5.1), if it may be used. It is untrusted input.
     ///
-    /// It must be in the resource's own origin: otherwise an API could make this client send requests into networks
+    /// It must be in the resource's own origin. Otherwise an API could make this client send requests into networks
     /// that only the client reaches (section 7.7).
     pub(super) fn metadata_named_by_challenge(&self, text: &str) -> Result<Uri, Error> {
         let unusable = |found| Err(unusable_challenge(self.shown(), found));

@@ -9,7 +9,7 @@
 //! credentials with the token, and nothing else.
 //!
 //! What it cannot find is a secret that a hostile server disguises on purpose. That server has the secret already; what
-//! it could gain is to see it in a log, so the description is not in any log by default.
+//! it could gain is to see it in a log. So the description is not in any log by default.
 
 use std::collections::HashSet;
 
@@ -115,8 +115,8 @@ impl Sent {
 
     /// Everything that was sent and is not public, in parts.
     ///
-    /// The parts are the parameters, the query, the headers, both halves of HTTP Basic, and the claims inside of a JWT,
-    /// which may name a person.
+    /// The parts are the parameters, the query, the headers, both halves of HTTP Basic, and the claims inside of a JWT.
+    /// A claim may name a person.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
         let mut secrets = Secrets::default();
         for (_, value) in self.parameters.iter().filter(|(name, _)| !PUBLIC.contains(name)) {

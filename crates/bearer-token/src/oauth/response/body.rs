@@ -1,6 +1,6 @@
 //! The kind of a body that is not JSON.
 //!
-//! These words make an error's sentence concrete: "an HTML page" is a login page or a proxy, "an XML document" another
+//! These words make an error's sentence concrete. "an HTML page" is a login page or a proxy, "an XML document" another
 //! product, "a form" another protocol. Everything else is "a body".
 
 use http::{

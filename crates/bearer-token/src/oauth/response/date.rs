@@ -22,8 +22,8 @@ pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
 
 /// Parses a date in any of the forms that servers use.
 ///
-/// These are the three of RFC 9110 section 5.6.7, with `UTC` or an offset in place of `GMT`, without the name of the
-/// day, with a day of one digit, and the form of RFC 3339.
+/// These are the three of RFC 9110 section 5.6.7 and the form of RFC 3339. They may have `UTC` or an offset in place of
+/// `GMT`, without the name of the day, or a day of one digit.
 pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let (text, offset) = split_zone(text);

@@ -138,9 +138,9 @@ impl ResponseFormat {
 
     /// Sets where the end of the lifetime is, as a time of day. Default: nowhere.
     ///
-    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds,
-    /// as a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
-    /// machine's clock. If there is also a lifetime, the earlier end counts.
+    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC). Or it is a time since 1970 in seconds or
+    /// milliseconds, as a number or as a string with one. It is compared with the response's `Date` if there is one,
+    /// else with this machine's clock. If there is also a lifetime, the earlier end counts.
     pub fn expires_at(mut self, pointer: impl Into<String>) -> Self {
         self.expires_at = Some(Pointer::new(pointer));
         self

@@ -2,8 +2,8 @@
 //!
 //! The table of all forms is in the docs of [`TokenEndpoint`](crate::oauth::TokenEndpoint).
 //!
-//! Three sources speak about the life of a token: the response's `expires_in` or its time of day, the token itself if
-//! it is a JWT, and two clocks. All of them can be wrong. The rules:
+//! Three sources speak about the life of a token. They are the response's `expires_in` or its time of day, the token
+//! itself if it is a JWT, and two clocks. All of them can be wrong. The rules:
 //!
 //! 1. The earliest plausible end counts. A token that is renewed too early costs a request; one that is used too long
 //!    costs a rejected call.
@@ -138,7 +138,7 @@ impl Stated {
     /// Interprets a number of seconds. It is a time of day, counted from 1970 in seconds or milliseconds, if that is
     /// within some years of the current time. Otherwise it is a lifetime.
     ///
-    /// Some servers put the time of day into `expires_in`. A lifetime of more than thirty years is not one, so such a
+    /// Some servers put the time of day into `expires_in`. A lifetime of more than thirty years is not one. So such a
     /// number is tried as a time since 1970: in seconds, then in milliseconds.
     fn of(seconds: Duration, clocks: Clocks) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,7 +1,7 @@
 //! The OAuth error codes that are known.
 //!
-//! The table is short on purpose. A code is in it if a specification defines it or a widely used server sends it, and
-//! if there is something better to say than "refused". All other codes are described by their length.
+//! The table is short on purpose. A code is in it if a specification defines it or a widely used server sends it. There
+//! must also be something better to say than "refused". All other codes are described by their length.
 //!
 //! | specification | codes |
 //! |---|---|

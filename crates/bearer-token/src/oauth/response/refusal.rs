@@ -94,8 +94,8 @@ const TRANSIENT: [StatusCode; 3] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::R
 
 /// What to change.
 ///
-/// The rules go from the most to the least certain: an outage, a wrong URL, a code about the client, a status about the
-/// client, a code that may be about it, and nothing at all.
+/// The rules go from the most to the least certain. They are an outage, a wrong URL, a code or a status about the
+/// client, a code that may be about it, and nothing.
 fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented: &Presented) -> String {
     let meaning = known.map(|known| known.meaning);
     let about_client = presented.advice();

@@ -1,9 +1,9 @@
 //! The brake on renewals that rejections force.
 //!
 //! An API that refuses every token would cost one token request for each refused request. So renewals are counted, and
-//! the pause between them doubles while each renewed bearer is refused *young*: before it was in service for as long as
-//! the longest pause. A bearer that lived longer than that was good, and its rejection starts again with the first
-//! pause.
+//! the pause between them doubles while each renewed bearer is refused *young*. That is before it was in service for as
+//! long as the longest pause. A bearer that lived longer than that was good, and its rejection starts again with the
+//! first pause.
 //!
 //! ```text
 //! renewal  refused young   renewal  refused young    renewal   serves for 10 min   refused   renewal

@@ -1,7 +1,7 @@
 //! Which provider a request takes its token from.
 //!
 //! Adapters know one trait, [`Authorize`], which a single provider and a map with a selector both implement. So there
-//! is one layer and one middleware for both, and the map's way is as direct as the provider's: the key is borrowed from
+//! is one layer and one middleware for both, and the map's way is as direct as the provider's. The key is borrowed from
 //! the request, the entry is read in place, and no reference is counted.
 
 use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};

@@ -1,7 +1,7 @@
 //! Whether a response refuses the bearer that the request carried.
 //!
 //! The question is narrow: would *another* token be accepted? A token that lacks a scope would be refused again,
-//! however new it is, so a renewal would only cost a token request for each refused request.
+//! however new it is. So a renewal would only cost a token request for each refused request.
 
 use http::{HeaderMap, StatusCode};
 

@@ -47,7 +47,8 @@ async fn bytes_that_are_no_record_are_replaced() {
     }
 }
 
-/// Who can write to the store can put an old record back, with a new life. It costs requests, and shows or makes no token.
+/// Who can write to the store can put an old record back, with a new life. It costs requests, and shows or makes no
+/// token.
 #[tokio::test(start_paused = true)]
 async fn an_old_record_that_is_put_back_costs_a_rejection() {
     let world = World::new();

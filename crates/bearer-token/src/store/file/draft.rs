@@ -127,7 +127,7 @@ fn parse_name(name: &OsStr, found: &OsStr) -> Option<Option<String>> {
 
 /// The version of the file as it is now: the time of the last write, and the length. It reveals nothing of the content.
 ///
-/// A time and a length instead of a digest: a digest of a secret in a file name would be readable by every user that
+/// A time and a length instead of a digest. A digest of a secret in a file name would be readable by every user that
 /// can list the directory.
 fn version(path: &Path) -> String {
     let Ok(metadata) = fs::metadata(path) else { return "none".to_owned() };

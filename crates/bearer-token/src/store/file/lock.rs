@@ -1,6 +1,6 @@
 //! The lock between processes, on a file beside the token file.
 //!
-//! The lock is on a file beside the token file: a lock on the token file itself would be on an inode that the next
+//! The lock is on a file beside the token file. A lock on the token file itself would be on an inode that the next
 //! rename replaces. The name is removed by its holder, so a dry run leaves nothing behind. A process that locked a file
 //! whose name is gone has locked nothing, and tries again.
 

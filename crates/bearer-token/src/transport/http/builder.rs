@@ -100,7 +100,7 @@ impl HttpTransportBuilder {
     /// assert!(error.to_string().contains("is set without the client's certificate"));
     /// ```
     ///
-    /// The API usually has to see the same certificate, because tokens are bound to it (RFC 8705 section 3): set it in
+    /// The API usually has to see the same certificate, because tokens are bound to it (RFC 8705 section 3). Set it in
     /// the API's client as well.
     pub fn certificate(mut self, pem: impl Into<Value>) -> Self {
         self.tls.certificate = Some(pem.into());

@@ -1,7 +1,7 @@
 //! Sentences about keys that are encrypted with a passphrase.
 //!
-//! An encrypted key fails in three ways that have different fixes: the wrong passphrase, a scheme that is too old, and
-//! a cost that is too high. The last two end with the OpenSSL command that rewrites the key.
+//! An encrypted key fails in three ways that have different fixes. These are the wrong passphrase, a scheme that is too
+//! old, and a cost that is too high. The last two end with the OpenSSL command that rewrites the key.
 
 use super::expected::{REWRITE, error};
 use crate::{

@@ -1,8 +1,8 @@
 //! One entry, and the rules for its eviction.
 //!
-//! Readers and evictions meet in one number, `pins`: twice the number of readers that are about to clone the value,
-//! plus one once it was evicted. An eviction succeeds only from zero to one, so it never happens between a reader's
-//! decision to clone and its clone. A reader that comes later sees the one, and finds nothing.
+//! Readers and evictions meet in one number, `pins`. It is twice the number of readers that are about to clone the
+//! value, plus one once it was evicted. An eviction succeeds only from zero to one, so it never happens between a
+//! reader's decision to clone and its clone. A reader that comes later sees the one, and finds nothing.
 //!
 //! A warm request that only looks at the value in place pins nothing. The table that it reads keeps the entry alive.
 
@@ -37,7 +37,7 @@ pub(crate) trait Pinned: Clone {
 
 /// A key with its value. Both are fixed. The numbers change, and the copy.
 ///
-/// What a warm request reads is side by side: of many tenants, each line is a miss, and each step from one place to
+/// What a warm request reads is side by side. Of many tenants, each line is a miss, and each step from one place to
 /// another waits for it. So the copy is here, and not behind the pointer to the provider.
 #[repr(C, align(64))]
 pub(crate) struct Entry<K, V: Pinned> {

@@ -1,7 +1,7 @@
 //! The entries that are used most, in front of the tables.
 //!
 //! A look into a table and another at the bearer of its provider change four atomic numbers, one look into a front
-//! changes one. So the keys that are used most are found in fronts, each of which is a lock that is only tried: a
+//! changes one. So the keys that are used most are found in fronts, each of which is a lock that is only tried. A
 //! caller that finds it taken looks into the table.
 //!
 //! There is a set of fronts for each group of threads, so that threads seldom meet. In each set, the hash of a key
@@ -14,8 +14,8 @@
 //! - A front keeps no entry that has left the map, nor its token. It is emptied by the removal. The exception is one
 //!   that is read at that very moment for longer than a removal waits. Its next reader drops the copied token, for
 //!   whatever key it came, and the next one whose key has an entry puts that there.
-//! - A key gets a front once it is used twice in a row there, and only if the front has nothing that is used more
-//!   often. So thousands of keys in turn change nothing.
+//! - A key gets a front once it is used twice in a row there, unless the front has something that is used more often.
+//!   So thousands of keys in turn change nothing.
 
 use std::{borrow::Borrow, hint, mem, ops::DerefMut, ptr, sync::Arc};
 
