@@ -61,7 +61,8 @@ macro_rules! store_contract {
             a_record_may_be_large_and_of_any_bytes
             the_life_of_a_record_counts_down
             a_record_ends_with_its_life
-            each_save_has_another_version
+            each_lease_saves_another_version
+            one_lease_may_save_twice
             a_save_over_an_unseen_record_is_refused
             an_absent_record_refuses_no_save
             keys_do_not_affect_each_other

@@ -79,8 +79,9 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -88,6 +89,7 @@ use crate::{
     problem::{Advice, Problem, Problems},
     source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity, TokenSource},
     store::SharedStore,
+    sync::Mutex,
     token::AccessToken,
 };
 
@@ -205,6 +207,8 @@ impl Fleet {
             source,
             identity,
             had_no_connection: AtomicBool::new(false),
+            is_adopted: AtomicBool::new(false),
+            own_time: Mutex::default(),
             doubted_until: AtomicU64::new(0),
         }))
     }
@@ -259,7 +263,7 @@ impl FleetBuilder {
 /// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
 ///
 /// It is a source like any other: give it to a provider, which caches its tokens in this process. A clone is the same
-/// source, and remembers the same last token. Everything else that a provider asks of a source (its name, whether it
+/// source, with the same knowledge of the server and the store. Everything else that a provider asks of a source (its name, whether it
 /// has changed, which challenges it can meet) is answered by the source inside.
 #[derive(Clone)]
 pub struct Shared(Arc<SharedInner>);
@@ -270,6 +274,10 @@ struct SharedInner {
     identity: Identity,
     /// Whether the last token request of this replica had no connection.
     had_no_connection: AtomicBool,
+    /// Whether another replica had fetched the last token.
+    is_adopted: AtomicBool,
+    /// When this replica fetches for itself, because of a lease that lasts for too long; and for which token.
+    own_time: Mutex<Option<(u64, Duration)>>,
     /// The time, in monotonic nanoseconds, until which the store is left out: its clock was set back.
     doubted_until: AtomicU64,
 }
@@ -291,8 +299,9 @@ impl TokenSource for Shared {
         self.0.source.challenge_test()
     }
 
+    /// `None` if another replica had fetched the last token. Which credential that one has is not known.
     fn credential_in_use(&self) -> Option<CredentialInUse> {
-        self.0.source.credential_in_use()
+        if self.0.is_adopted.load(Ordering::Relaxed) { None } else { self.0.source.credential_in_use() }
     }
 
     fn identity(&self, identity: &mut Identity) {

@@ -53,8 +53,8 @@ pub async fn a_record_ends_with_its_life(subject: impl Subject) {
     assert_eq!(read(&subject, &key).await.expect("the record").record, b"the next");
 }
 
-/// No two saves of a key have the same version.
-pub async fn each_save_has_another_version(subject: impl Subject) {
+/// Saves of a key under different leases have different versions.
+pub async fn each_lease_saves_another_version(subject: impl Subject) {
     let key = any_key();
     let mut versions = vec![Version::ABSENT];
     for _ in 0..5 {
@@ -64,6 +64,28 @@ pub async fn each_save_has_another_version(subject: impl Subject) {
         assert!(!versions.contains(&version), "found {version:?} a second time");
         versions.push(version);
     }
+}
+
+/// The holder of a lease may save again, over the version of its last save, until a later lease is granted.
+///
+/// A refresh token is marked as sent, and replaced by its successor, under one lease.
+pub async fn one_lease_may_save_twice(subject: impl Subject) {
+    let key = any_key();
+    let fence = granted(&subject, &key, Version::ABSENT, LONG).await;
+    let mut seen = Version::ABSENT;
+    for record in [&b"first"[..], b"second", b"third"] {
+        match save(&subject, &key, record, fence, seen).await {
+            Saved::Saved(version) => seen = version,
+            other => panic!("found {other:?}; expected `Saved`, because the lease is the latest one"),
+        }
+        let found = read(&subject, &key).await.expect("the record");
+        assert_eq!((&*found.record, found.version), (record, seen));
+    }
+    let later = granted(&subject, &key, seen, LONG).await;
+    let late = save(&subject, &key, b"fourth", fence, seen).await;
+    assert!(matches!(late, Saved::Fenced), "found {late:?}; expected `Fenced`, because a later lease was granted");
+    let next = save(&subject, &key, b"fifth", later, seen).await;
+    assert!(matches!(next, Saved::Saved(version) if version != seen), "{next:?}");
 }
 
 /// A save over another version than the one that was seen is refused, and changes nothing.

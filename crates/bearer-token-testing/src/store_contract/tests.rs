@@ -41,6 +41,7 @@ enum Flaw {
     SavesKeepTheLease,
     ReleasesDoNothing,
     VersionsRepeat,
+    LeasesSaveOnce,
     OneKeyForAll,
     RecordsAreText,
     RecordsAreCut,
@@ -143,6 +144,9 @@ impl SharedStore for Flawed {
             _ => fence,
         };
         let current = self.current(&key).await;
+        if self.is(Flaw::LeasesSaveOnce) && current == Version::new(fence.get()) {
+            return Ok(Saved::Fenced);
+        }
         let seen = match self.flaw {
             Flaw::AnyVersionIsReplaced | Flaw::VersionsRepeat => current,
             _ => seen,
@@ -227,7 +231,8 @@ fn each_flaw_fails_at_its_clause() {
         LeasesNeverEnd => a_lease_ends_by_itself, fences_grow;
         SavesKeepTheLease => a_save_ends_the_lease;
         ReleasesDoNothing => a_release_ends_the_lease;
-        VersionsRepeat => each_save_has_another_version;
+        VersionsRepeat => each_lease_saves_another_version, one_lease_may_save_twice;
+        LeasesSaveOnce => one_lease_may_save_twice;
         OneKeyForAll => keys_do_not_affect_each_other;
         RecordsAreText => a_record_may_be_large_and_of_any_bytes;
         RecordsAreCut => a_record_may_be_large_and_of_any_bytes;

@@ -342,7 +342,8 @@ pub enum EventKind<'a> {
     /// The token that another replica got is used.
     #[non_exhaustive]
     SharedTokenAdopted {},
-    /// A record in the shared store is not used, or was not saved.
+    /// A record in the shared store is not used, or was not saved: it does not open, is larger than 64 KiB, or its lease
+    /// lasts for too long.
     #[non_exhaustive]
     SharedRecordIgnored {
         /// What is wrong with it.

@@ -103,7 +103,7 @@ pub(super) fn tell_to(observers: Option<&Observers>, kind: EventKind<'_>) {
 }
 
 /// The observers of the fetch that is being polled on this thread.
-#[cfg(feature = "oauth")]
+#[cfg(any(feature = "oauth", feature = "shared"))]
 pub(super) fn current() -> Option<Observers> {
     CURRENT.with_borrow(Clone::clone)
 }
@@ -127,7 +127,7 @@ impl Scope {
     }
 
     /// The scope of the fetch that is being polled on this thread, for tasks that it spawns.
-    #[cfg(feature = "oauth")]
+    #[cfg(any(feature = "oauth", feature = "shared"))]
     pub(crate) fn current() -> Self {
         Scope { span: recorder::current_span(), observers: current() }
     }

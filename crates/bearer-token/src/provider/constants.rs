@@ -108,6 +108,10 @@ pub(crate) const SHARED_PAUSE: Backoff = Backoff::new(SECOND, Duration::from_sec
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_LEASE_MARGIN: Duration = Duration::from_secs(5);
 
+/// The longest lease that is believed in any case. Another replica may have a longer timeout than this one.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_LONG_LEASE: Duration = Duration::from_secs(30);
+
 /// The first and the longest wait before a replica without a token looks again.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));

@@ -64,7 +64,8 @@ pub struct ProviderStatus {
     /// The end of the cool-down as a time of day, after a failure.
     pub next_attempt_at: Option<SystemTime>,
     /// Which credential brought the last token, if the source replaces its credential while it is in use
-    /// (`HotSwap`, or a configured secret or key in a file).
+    /// ([`HotSwap`](crate::HotSwap), or `keep_previous_credential` of a configuration). `None` if another replica of a
+    /// fleet had fetched that token.
     pub credential: Option<CredentialInUse>,
 }
 

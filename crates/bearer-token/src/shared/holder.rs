@@ -1,9 +1,6 @@
 //! What the holder of a lease does: it fetches, saves what came of it, and the lease ends.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     failure::SharedFailure,
@@ -13,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    observe::{self, EventKind},
+    observe::{self, EventKind, Scope},
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY, SHARED_POLL},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
@@ -31,8 +28,6 @@ impl Turn<'_> {
             let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
         });
-        let had_no_connection = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transport);
-        self.shared.had_no_connection.store(had_no_connection, Ordering::Relaxed);
         // A token that the provider will refuse is a failure for all, and must not be adopted until its end.
         match result.and_then(|token| check_token(token.secret()).map(|()| token)) {
             // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
@@ -201,13 +196,16 @@ struct HeldLease {
     fence: Fence,
     /// The end of the fetch. Nothing is waited for after it.
     until: Duration,
+    /// Where the events of a task go that releases it. A fetch is dropped outside of its scope.
+    scope: Option<Scope>,
     is_held: bool,
 }
 
 impl HeldLease {
     fn new(turn: &Turn<'_>, fence: Fence) -> Self {
         let (link, platform, key) = (Arc::clone(turn.link), turn.platform().clone(), turn.key.clone());
-        HeldLease { link, platform, key, fence, until: turn.cx.deadline().monotonic(), is_held: true }
+        let (until, scope) = (turn.cx.deadline().monotonic(), Some(Scope::current()));
+        HeldLease { link, platform, key, fence, until, scope, is_held: true }
     }
 
     /// The lease has ended, or ends by itself.
@@ -231,9 +229,10 @@ impl Drop for HeldLease {
         if self.is_held {
             let (link, platform, key, fence) =
                 (Arc::clone(&self.link), self.platform.clone(), self.key.clone(), self.fence);
-            let release = Box::pin(async move { drop(link.release(&platform, &key, fence).await) });
+            let release = async move { drop(link.release(&platform, &key, fence).await) };
+            let scope = self.scope.take().unwrap_or_else(Scope::current);
             // Where nothing can be spawned, the lease ends by itself.
-            drop(self.platform.spawn(release));
+            drop(self.platform.spawn(Box::pin(scope.run(release))));
         }
     }
 }

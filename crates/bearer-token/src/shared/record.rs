@@ -63,6 +63,10 @@ pub(super) struct SharedToken {
     refresh_in: Option<u64>,
     /// The draw for its refresh, as a share of `u32::MAX`.
     draw: u32,
+    /// How long ago it was saved, in milliseconds. Less than its age, because the source may bring an old token, and its
+    /// fetch takes a time. The pause after a renewal counts from here.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    saved_ago: u64,
     /// How many renewals in a row rejections had forced when it was fetched, this one included.
     #[serde(default, skip_serializing_if = "is_zero")]
     forced: u32,
@@ -97,6 +101,7 @@ impl Record {
         self.life = millis(left);
         if let Some(token) = &mut self.token {
             token.age = token.age.saturating_add(passed);
+            token.saved_ago = token.saved_ago.saturating_add(passed);
         }
         if let Some(failure) = &mut self.failure {
             failure.age(passed);
@@ -151,6 +156,7 @@ impl SharedToken {
             lifetime,
             refresh_in: token.refresh_hint().map(millis),
             draw,
+            saved_ago: 0,
             forced: 0,
             scope: scope.map(str::to_owned),
             extras: extras.clone(),
@@ -165,12 +171,13 @@ impl SharedToken {
 
     /// The forced renewals that count, if it is rejected now.
     pub(super) fn forced_before(&self, timing: &dyn Timing) -> u32 {
-        if Duration::from_millis(self.age) < timing.longest_rejection_pause() { self.forced } else { 0 }
+        if Duration::from_millis(self.saved_ago) < timing.longest_rejection_pause() { self.forced } else { 0 }
     }
 
     /// The same token, with a greater age.
     pub(super) fn older_by(mut self, time: Duration) -> Self {
         self.age = self.age.saturating_add(millis(time));
+        self.saved_ago = self.saved_ago.saturating_add(millis(time));
         self
     }
 
@@ -186,7 +193,7 @@ impl SharedToken {
         let token = AccessToken::new(self.secret.as_str()).with_expiry(self.expiry());
         let recorded = Some(Recorded::new(record, self.generation));
         let age = Duration::from_millis(self.age);
-        let adopted = Some(Adopted { forced: self.forced, age });
+        let adopted = Some(Adopted { forced: self.forced, since: Duration::from_millis(self.saved_ago) });
         let inherited = Inherited { age, draw: self.draw, recorded, adopted };
         let token = token.issued(asked).with_inherited(inherited);
         let token = match self.refresh_in {
@@ -208,6 +215,11 @@ impl SharedToken {
             Lifetime::Known(time) => Expiry::In(Duration::from_millis(time)),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none_yet(time: &u64) -> bool {
+    *time == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -9,6 +9,7 @@ use self::{
 use super::{marked::MarkedToken, ring::SealingKeys};
 use crate::{
     error::{Error, ErrorKind, Retry},
+    observe::Scope,
     platform::Platform,
     problem::{Advice, Problem},
     provider::constants::SHARED_TOKEN_LEASE,
@@ -202,9 +203,10 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
 
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
         let sealing = self.inner.sealing(platform).await?;
-        let (fence, _) = self.acquire(platform, &sealing, true).await?;
+        let fence = self.acquire(platform, &sealing, true).await?;
         lock(&self.turn).fence = Some(fence);
-        Ok(Lease::holding(Holder { store: self.handle(), platform: platform.clone() }))
+        let (store, scope) = (self.handle(), Some(Scope::current()));
+        Ok(Lease::holding(Holder { store, platform: platform.clone(), scope }))
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -21,7 +21,7 @@
 //!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
 //!   record has changed. A lease that lasts for hours is that of a store whose clock was set back: the replica fetches
-//!   for itself.
+//!   for itself. If its token still serves, it does so at a time of its own, because all notice such a lease at once.
 //! - **A fetch that is dropped releases its lease**, by a task of its own.
 //! - **A token that was fetched is returned**, also by a replica that stood still until its time was over. It waits for
 //!   nothing more then, because its provider would drop the fetch.
@@ -46,17 +46,19 @@ use crate::{
     platform::{Moment, Platform, nanos},
     provider::{
         Policy,
-        constants::{SHARED_LEASE_MARGIN, SHARED_POLL},
+        constants::{SHARED_LEASE_MARGIN, SHARED_LONG_LEASE, SHARED_POLL},
     },
     source::{FetchContext, Timing},
     store::{Leased, Snapshot, StoreKey, Version},
+    sync::lock,
     token::{AccessToken, FetchReason},
 };
 
 const WAITED_IN_VAIN: &str = "another replica has been fetching the token for too long: either it was killed, and the next \
                               replica may fetch soon, or the authorization server is slow";
 
-const LONG_LEASE: &str = "its lease lasts for longer than any fetch: the clock of the store was set back";
+const LONG_LEASE: &str = "its lease lasts for longer than a fetch of this replica: the clock of the store was set back, or \
+                          the fetch timeout of another replica is more than twice this one's";
 
 /// The most often that a notification of the store shortens a wait.
 const MOST_HINTS: u32 = 10;
@@ -109,7 +111,11 @@ impl SharedInner {
     /// Fetches from the source. The token's life counts from here, and not from before the wait for the store.
     pub(super) async fn mint(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let asked = cx.platform().now();
-        let token = self.source.clone().fetch(cx).await?;
+        let result = self.source.clone().fetch(cx).await;
+        let had_no_connection = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transport);
+        self.had_no_connection.store(had_no_connection, Ordering::Relaxed);
+        let token = result?;
+        self.is_adopted.store(false, Ordering::Relaxed);
         Ok(if token.issued_moment().is_some() { token } else { token.issued(asked) })
     }
 }
@@ -195,6 +201,9 @@ impl Turn<'_> {
                 }
                 Leased::Held(remaining) if remaining > self.longest_lease() => {
                     // No replica asks for as much: the store's clock was set back since. Waiting would be in vain.
+                    if let Some(token) = self.until_its_own_time(&found) {
+                        return Ok(Ok(token));
+                    }
                     observe::tell(EventKind::SharedRecordIgnored { problem: LONG_LEASE });
                     self.shared.doubt_until(self.platform().now().monotonic().saturating_add(remaining));
                     return Err(Gone);
@@ -269,7 +278,23 @@ impl Turn<'_> {
     /// The longest lease that is believed. Another replica may have a longer timeout, and one that has twice as much is
     /// as rare as a store whose clock steps.
     fn longest_lease(&self) -> Duration {
-        (self.lease_limit() * 2).max(SHARED_LEASE_MARGIN * 6)
+        self.lease_limit().saturating_mul(2).max(SHARED_LONG_LEASE)
+    }
+
+    /// The token that still serves, until the time at which this replica fetches for itself. The time is drawn once for
+    /// each token, from what is left of its life.
+    fn until_its_own_time(&self, found: &Found) -> Option<AccessToken> {
+        let token = if self.cx.reason() == FetchReason::Stale { self.again(found)? } else { return None };
+        let (_, _, left) = self.as_known(found)?;
+        let (generation, now) = (found.generation()?, self.platform().now().monotonic());
+        let mut own_time = lock(&self.shared.own_time);
+        let (_, time) = *own_time.filter(|(of, _)| *of == generation).get_or_insert_with(|| {
+            let draw = self.platform().random().map_or(0, u32::from_ne_bytes);
+            // The last tenth is for the fetch.
+            (generation, now.saturating_add(share_of(left / 10 * 9, draw)))
+        });
+        *own_time = Some((generation, time));
+        (now < time).then_some(token)
     }
 
     /// The longest lease of this fetch.
@@ -317,6 +342,7 @@ impl Turn<'_> {
 
     /// Takes the token of another replica.
     pub(super) fn adopt(&self, token: &SharedToken, found: &Found) -> AccessToken {
+        self.shared.is_adopted.store(true, Ordering::Relaxed);
         observe::tell(EventKind::SharedTokenAdopted {});
         token.to_token(found.asked, self.key.as_str())
     }
@@ -324,12 +350,22 @@ impl Turn<'_> {
     /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it
     /// could arrive too late, and then the fetch waits for the next token.
     fn again(&self, found: &Found) -> Option<AccessToken> {
+        let (token, longer, left) = self.as_known(found)?;
+        (left > SHARED_POLL.1).then(|| token.clone().older_by(longer).to_token(found.asked, self.key.as_str()))
+    }
+
+    /// The token that the provider has already, as the record has it; the time by which it seems younger there than this
+    /// replica has known before, because the store's clock was set back; and for how long it may really be sent.
+    fn as_known<'b>(&self, found: &'b Found) -> Option<(&'b SharedToken, Duration, Duration)> {
         let token = found.record.token.as_ref()?;
         let last = self.cx.last().filter(|last| last.generation_in(self.key.as_str()) == Some(token.generation))?;
         let until = found.asked.monotonic().saturating_add(token.left(&*self.timing).0);
-        // The store's clock may have been set back. The token lives no longer than this replica has known before.
         let longer = until.saturating_sub(last.until());
-        (self.sendable(found).saturating_sub(longer) > SHARED_POLL.1)
-            .then(|| token.clone().older_by(longer).to_token(found.asked, self.key.as_str()))
+        Some((token, longer, self.sendable(found).saturating_sub(longer)))
     }
+}
+
+/// A share of a time, as a draw says it.
+fn share_of(time: Duration, draw: u32) -> Duration {
+    time.mul_f64(f64::from(draw) / f64::from(u32::MAX))
 }

@@ -31,8 +31,8 @@ pub(crate) struct Inherited {
 pub(crate) struct Adopted {
     /// How many renewals in a row rejections had forced when it was fetched, this one included.
     pub(crate) forced: u32,
-    /// How long ago it was fetched.
-    pub(crate) age: Duration,
+    /// The time since its fetch ended, and it was saved for all.
+    pub(crate) since: Duration,
 }
 
 /// The last token of a provider: the rejected one, the one in service, or one that has expired.

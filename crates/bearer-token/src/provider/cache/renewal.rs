@@ -15,7 +15,7 @@
 //!
 //! Replicas that share a token share this pause, too. The record says how many renewals in a row were forced when its
 //! token was fetched. A token that a *forced* renewal brought has its pause in every replica that adopts it, from when
-//! it was fetched. So an API that refuses every token costs the fleet one token request for each pause.
+//! its fetch ended. So an API that refuses every token costs the fleet one token request for each pause.
 //!
 //! Any other token that is adopted has none: no token request was made because of a rejection yet. It may have been
 //! refreshed a moment before all tokens were revoked. Its rejection is the first, and the fleet's one token request
@@ -66,15 +66,18 @@ impl Renewal {
         self.young = false;
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }
+
     /// Remembers a token that another replica had fetched. The pause of the fleet counts from then.
     pub(super) fn adopted(&mut self, bearer: &Bearer, adopted: Adopted, policy: &Policy, now: Moment) {
         (self.brought, self.young) = (None, false);
         if adopted.forced == 0 {
+            // Also not that of an earlier renewal of this replica, which brought another token.
+            self.allowed_from = 0;
             return;
         }
         self.brought = Some((bearer.generation(), now));
         self.in_a_row = adopted.forced;
-        let pause = policy.rejection_backoff.after(self.in_a_row).saturating_sub(adopted.age);
+        let pause = policy.rejection_backoff.after(self.in_a_row).saturating_sub(adopted.since);
         self.allowed_from = self.allowed_from.max(now.after(pause).monotonic_nanos());
     }
 }

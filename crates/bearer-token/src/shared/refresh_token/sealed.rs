@@ -30,19 +30,21 @@ pub(super) struct Inner<S> {
 #[derive(Default)]
 pub(super) struct Ages(Option<Known>);
 
-/// The age that a version had at a time of the monotonic clock.
+/// The age that a content had at a time of the monotonic clock. Two saves under one lease have one version, so the mark
+/// says which of them it is.
 struct Known {
     version: Version,
+    mark: Option<u64>,
     age: Duration,
     at: Duration,
 }
 
 impl Ages {
-    /// The age of this version, if the store says that it is at least `told`. `now` is by the monotonic clock.
-    fn at_least(&mut self, version: Version, told: Duration, now: Duration) -> Duration {
-        let known = self.0.as_ref().filter(|known| known.version == version);
+    /// The age of this content, if the store says that it is at least `told`. `now` is by the monotonic clock.
+    fn at_least(&mut self, version: Version, mark: Option<u64>, told: Duration, now: Duration) -> Duration {
+        let known = self.0.as_ref().filter(|known| known.version == version && known.mark == mark);
         let age = known.map_or(told, |known| told.max(known.age.saturating_add(now.saturating_sub(known.at))));
-        self.0 = Some(Known { version, age, at: now });
+        self.0 = Some(Known { version, mark, age, at: now });
         age
     }
 }
@@ -106,8 +108,9 @@ impl<S: SharedStore> Inner<S> {
             Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
         })?;
         let told = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
-        let age = lock(&self.ages).at_least(snapshot.version, told, platform.now().monotonic());
-        Ok(Found { version: snapshot.version, age, content: MarkedToken::read(&plain)? })
+        let (version, content) = (snapshot.version, MarkedToken::read(&plain)?);
+        let age = lock(&self.ages).at_least(version, content.mark, told, platform.now().monotonic());
+        Ok(Found { version, age, content })
     }
 
     pub(super) async fn save(
@@ -123,8 +126,8 @@ impl<S: SharedStore> Inner<S> {
         let asked = platform.now().monotonic();
         let saved = self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await?;
         if let Saved::Saved(version) = saved {
-            // Another content may have had this version, if both were saved under one lease.
-            lock(&self.ages).0 = Some(Known { version, age: Duration::ZERO, at: asked });
+            let (mark, age) = (content.mark, Duration::ZERO);
+            lock(&self.ages).0 = Some(Known { version, mark, age, at: asked });
         }
         Ok(saved)
     }

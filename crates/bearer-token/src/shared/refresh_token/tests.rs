@@ -9,6 +9,7 @@ use crate::{
 #[cfg(feature = "http-transport")]
 mod cancelled;
 mod clock_steps;
+mod versions;
 
 const LEASE: Duration = Duration::from_secs(15);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

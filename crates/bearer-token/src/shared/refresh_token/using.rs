@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    SharedRefreshToken,
-    sealed::{Found, Sealing},
-};
+use super::{SharedRefreshToken, sealed::Sealing};
 use crate::{
     error::{Error, ErrorKind},
+    observe::Scope,
     platform::Platform,
     provider::constants::{SHARED_POLL, SHARED_TOKEN_LEASE},
     shared::marked::MarkedToken,
@@ -21,7 +19,7 @@ const MOST_HINTS: u32 = 10;
 /// The most often that a store may show a newer record than it lets read, as one whose reads lag behind.
 const MOST_NEWER: u32 = 20;
 
-/// How often in a row the store had a newer record than it let read.
+/// How often the store had a newer record than it let read, within one use of it.
 #[derive(Default)]
 struct Newer(u32);
 
@@ -46,13 +44,14 @@ pub(super) struct Turn {
 }
 
 impl<S: SharedStore> SharedRefreshToken<S> {
-    /// Waits for the lease. Returns its fence with what was found under it.
+    /// Waits for the lease. What the record had before may be replaced by then, also under the same version. So the
+    /// holder reads it again.
     pub(super) async fn acquire(
         &self,
         platform: &Platform,
         sealing: &Sealing,
         is_patient: bool,
-    ) -> Result<(Fence, Found), Error> {
+    ) -> Result<Fence, Error> {
         let inner = &self.inner;
         let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, Newer::default());
         loop {
@@ -62,7 +61,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 _ => {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
-                        Leased::Granted(fence) => return Ok((fence, found)),
+                        Leased::Granted(fence) => return Ok(fence),
                         Leased::Newer(_) if newer.wants_pause()? => step,
                         Leased::Newer(_) => continue,
                         Leased::Held(remaining) if remaining > self.longest_lease() => {
@@ -87,7 +86,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 
     /// The longest lease that is believed. Another host may have another setting.
     fn longest_lease(&self) -> Duration {
-        (self.settings.lease * 2).max(SHARED_TOKEN_LEASE * 2)
+        self.settings.lease.saturating_mul(2).max(SHARED_TOKEN_LEASE * 2)
     }
 
     /// Replaces the expected token, whichever replica has the lease. If this replica has the lease because it uses the
@@ -112,14 +111,16 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             let (fence, brief) = match granted.take() {
                 Some(fence) => (fence, None),
                 None => {
-                    let (fence, under_lease) = self.acquire(platform, &sealing, false).await?;
-                    let brief = BriefLease { store: self.handle(), platform: platform.clone(), fence: Some(fence) };
-                    let has_changed = under_lease.version != found.version;
-                    found = under_lease;
-                    if has_changed {
+                    let fence = self.acquire(platform, &sealing, false).await?;
+                    let (store, scope) = (self.handle(), Some(Scope::current()));
+                    let brief = BriefLease { store, platform: platform.clone(), fence: Some(fence), scope };
+                    // Two saves under one lease have one version, so only the content says what it is now.
+                    found = inner.read(platform, &sealing).await?;
+                    let is_done = found.content == next;
+                    if is_done || !is_expected(&found.content) {
                         brief.forget();
                         inner.release(platform, &sealing.key, fence).await;
-                        continue;
+                        return Ok(is_done);
                     }
                     (fence, Some(brief))
                 }
@@ -189,8 +190,10 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     continue;
                 }
             };
+            // The save of an earlier mark of the same lease may have arrived late, or this one.
+            let found = inner.read(platform, sealing).await?;
             // One that was sent before has its response missing.
-            if found.content.mark.is_some() && found.content.sent_before.is_zero() {
+            if found.content.mark == Some(mark) && found.content.sent_before.is_zero() {
                 let next = MarkedToken { mark: None, ..found.content };
                 match inner.save(platform, sealing, &next, fence, found.version).await? {
                     Saved::Saved(_) => return Ok(()),
@@ -233,6 +236,8 @@ fn lagging() -> Error {
 pub(super) struct Holder<S: SharedStore> {
     pub(super) store: SharedRefreshToken<S>,
     pub(super) platform: Platform,
+    /// Where the events of the task go that settles it. A fetch is dropped outside of its scope.
+    pub(super) scope: Option<Scope>,
 }
 
 impl<S: SharedStore> Drop for Holder<S> {
@@ -247,7 +252,8 @@ impl<S: SharedStore> Drop for Holder<S> {
         if fence.is_some() || mark.is_some() {
             let settled = self.store.handle().settle(self.platform.clone(), fence, mark);
             // Where nothing can be spawned, the lease ends by itself.
-            drop(self.platform.spawn(Box::pin(settled)));
+            let scope = self.scope.take().unwrap_or_else(Scope::current);
+            drop(self.platform.spawn(Box::pin(scope.run(settled))));
         }
     }
 }
@@ -257,6 +263,7 @@ struct BriefLease<S: SharedStore> {
     store: SharedRefreshToken<S>,
     platform: Platform,
     fence: Option<Fence>,
+    scope: Option<Scope>,
 }
 
 impl<S: SharedStore> BriefLease<S> {
@@ -271,7 +278,8 @@ impl<S: SharedStore> Drop for BriefLease<S> {
         if let Some(fence) = self.fence {
             let released = self.store.handle().settle(self.platform.clone(), Some(fence), None);
             // Where nothing can be spawned, the lease ends by itself.
-            drop(self.platform.spawn(Box::pin(released)));
+            let scope = self.scope.take().unwrap_or_else(Scope::current);
+            drop(self.platform.spawn(Box::pin(scope.run(released))));
         }
     }
 }

@@ -34,6 +34,48 @@ async fn l68_a_lease_of_hours_is_not_waited_for() {
     }
 }
 
+/// All notice such a lease at once, when the refresh is due. Their token serves until each has its own time.
+#[tokio::test(start_paused = true)]
+async fn with_a_token_that_serves_the_replicas_fetch_one_after_another() {
+    const REPLICAS: u32 = 20;
+    let world = World::new();
+    let replicas: Vec<_> = (0..REPLICAS).map(|_| world.replica()).collect();
+    for replica in &replicas {
+        assert_eq!(world.token(replica, FetchReason::Missing).await, 1);
+    }
+    world.pass(HOUR / 2).await;
+    let found = world.store.store.read(&name_of(&replicas[0].source).await).await.unwrap().unwrap();
+    leave_a_lease(&world, &replicas[0], found.version).await;
+    world.store_clock.set_back(HOUR * 2);
+    let mut waiting = replicas;
+    let mut at_once = Vec::new();
+    while !waiting.is_empty() {
+        let before = world.server.requests();
+        let mut left = Vec::new();
+        for replica in waiting {
+            if world.token(&replica, FetchReason::Stale).await == 1 {
+                left.push(replica);
+            }
+        }
+        waiting = left;
+        at_once.push(world.server.requests() - before);
+        world.pass(SECOND * 60).await;
+    }
+    assert!(at_once.len() <= 30, "each has the next token before the end of this one: {at_once:?}");
+    assert!(at_once.iter().all(|requests| *requests <= 10), "{at_once:?}");
+}
+
+/// A replica whose fetches may take longer holds leases that are longer.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_much_longer_timeout_is_named() {
+    let world = World::new();
+    let replica = world.replica();
+    let key = name_of(&replica.source).await;
+    world.store.store.lease(&key, Version::ABSENT, SECOND * 65).await.unwrap();
+    let told = events::told_by(&world, replica.source).await;
+    assert!(told.len() == 1 && told[0].contains("fetch timeout of another replica"), "{told:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_may_be_real_is_waited_for() {
     let world = World::new();

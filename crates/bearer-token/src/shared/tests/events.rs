@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     CredentialInUse, HotSwap, TokenProvider,
-    observe::{Event, EventKind, Observer},
+    error::ProviderName,
+    observe::{Event, EventKind, Observer, Observers, Scope},
 };
 
 /// The names of the events about shared tokens and credentials, with what is in them.
@@ -36,6 +37,13 @@ fn provider(world: &World, source: impl TokenSource) -> (TokenProvider, Told) {
     let told = Told::default();
     let builder = TokenProvider::builder(source).platform(world.platform.clone()).observer(told.clone());
     (builder.build().unwrap(), told)
+}
+
+/// What one fetch of a provider of this source tells.
+pub(super) async fn told_by(world: &World, source: Shared) -> Vec<String> {
+    let (provider, told) = provider(world, source);
+    provider.token().await.unwrap();
+    told.take()
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,6 +127,21 @@ async fn a_suspended_store_is_told_with_its_error_and_its_return() {
     assert!(told.take().is_empty(), "the first quick failure");
     provider.refresh_now().await.unwrap();
     assert_eq!(told.take(), ["suspended for 1s: the connection was refused"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_is_dropped_tells_what_its_release_meets() {
+    let (world, told) = (World::new(), Told::default());
+    let observers =
+        Observers::new(ProviderName::given("orders"), world.platform.clone(), None, vec![Arc::new(told.clone())]);
+    let replica = world.replica();
+    world.server.takes(SECOND * 5);
+    let fetch = Box::pin(world.fetch(&replica, FetchReason::Missing));
+    let fetch = Scope::of_fetch(&observers, FetchReason::Missing).run(fetch);
+    assert!(world.platform.before(world.now() + SECOND, fetch).await.is_none(), "its caller has left");
+    world.store.set(Fault::Hangs);
+    world.pass(SECOND).await;
+    assert_eq!(told.take(), ["suspended for 1s: the shared store gave no answer within 95ms"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -196,3 +196,16 @@ async fn l06_a_shared_cool_down_ends_with_the_token() {
     world.platform.sleep_until(end).await;
     assert_eq!(world.token(&replica, FetchReason::Missing).await, 9);
 }
+
+/// A fetch without the store says as much about the connection as one under a lease.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_came_back_while_the_store_was_gone_is_noticed() {
+    let world = World::new();
+    let replica = world.replica();
+    world.server.fails_with(Error::new(ErrorKind::Transport, "no route"));
+    world.fetch(&replica, FetchReason::Missing).await.unwrap_err();
+    assert!(replica.source.0.had_no_connection.load(Ordering::Relaxed));
+    world.store.set(Fault::Refuses);
+    world.token(&replica, FetchReason::Requested).await;
+    assert!(!replica.source.0.had_no_connection.load(Ordering::Relaxed));
+}

@@ -175,3 +175,20 @@ async fn a_token_that_was_good_begins_with_the_first_pause_again() {
     let waited = fleet.world.now() - before;
     assert!(waited > SECOND * 4 && waited <= SECOND * 6, "{waited:?}");
 }
+
+/// A fetch takes a time, and a source may bring an old token. The pause begins when the fetch has ended.
+#[tokio::test(start_paused = true)]
+async fn the_pause_does_not_count_from_the_issue_of_the_token() {
+    let mut fleet = Fleet::new().await;
+    fleet.revoked = 2;
+    fleet.world.server.takes(SECOND * 6);
+    assert_eq!(fleet.request(0).await, Some(Rejection::Renewing));
+    fleet.world.pass(SECOND * 7).await;
+    assert_eq!(fleet.world.server.requests(), 2);
+    // The second token is 7 s old, and was saved a second ago.
+    assert_eq!(fleet.request(1).await, Some(Rejection::Renewing));
+    fleet.world.pass(BETWEEN).await;
+    assert_eq!(fleet.request(1).await, Some(Rejection::Declined), "the first pause is 5 s");
+    fleet.world.pass(SECOND * 4).await;
+    assert_eq!(fleet.request(1).await, Some(Rejection::Renewing));
+}

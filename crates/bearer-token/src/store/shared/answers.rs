@@ -26,10 +26,11 @@ pub enum Order {
     LosesWrites,
 }
 
-/// The version of a record. Each save of a key gives another one.
+/// The version of a record. Saves under different leases have different versions.
 ///
 /// The usual version is the number of the [`Fence`] that saved the record. So it also differs from all versions that
-/// the key had before a store lost its data.
+/// the key had before a store lost its data. Two saves under one lease may have the same version: only its holder could
+/// make them.
 ///
 /// ```
 /// use bearer_token::store::{Fence, Version};
@@ -59,8 +60,8 @@ impl Version {
 
 /// The number of a lease. A later lease of the same key has a greater one.
 ///
-/// A store whose counter can be lost starts again at its time of day in microseconds, or at the next number if that is
-/// greater. So a holder from before the loss is refused as soon as a later lease has been granted. Until then there is
+/// A store that can lose its counter sets it to its time of day in microseconds at each lease, or adds one if the counter
+/// is greater. So a holder from before the loss is refused as soon as a later lease has been granted. Until then there is
 /// no later holder to protect, and the store may accept its save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(u64);
