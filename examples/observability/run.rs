@@ -106,9 +106,9 @@ impl Run {
                 }
             }
             if FULL.contains(&at) {
-                disk.fill()
+                disk.fill();
             } else {
-                disk.make_room()
+                disk.make_room();
             }
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
                 server.revoke_all();
