@@ -77,7 +77,10 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use crate::{
@@ -202,6 +205,7 @@ impl Fleet {
             source,
             identity,
             had_no_connection: AtomicBool::new(false),
+            doubted_until: AtomicU64::new(0),
         }))
     }
 }
@@ -266,6 +270,8 @@ struct SharedInner {
     identity: Identity,
     /// Whether the last token request of this replica had no connection.
     had_no_connection: AtomicBool,
+    /// The time, in monotonic nanoseconds, until which the store is left out: its clock was set back.
+    doubted_until: AtomicU64,
 }
 
 impl TokenSource for Shared {

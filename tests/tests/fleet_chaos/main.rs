@@ -208,6 +208,8 @@ fn a_store_whose_clock_steps_costs_exchanges_and_no_requests() {
         fleet.run_for(LIFE);
         let course = fleet.end();
         // A replica learns of an old token by one burst of rejections.
+        // Each step may leave a lease behind, for which all wait in vain a few times.
+        fleet.require(course.failed <= 20 * REPLICAS as u64, format!("{} failed requests", course.failed));
         fleet.require(course.expired <= 20 * REPLICAS as u64, format!("{} expired tokens were sent", course.expired));
         course
     });

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Error, Policy, TokenProvider,
+    Authorized, Error, ErrorKind, Policy, TokenProvider,
     platform::{BoxFuture, Clock, Moment},
     shared::{Fleet as SharedFleet, SealingKeys},
 };
@@ -252,7 +252,7 @@ impl Replica {
         }
         let is_older = |last: &usize| self.server.is_older(number, *last);
         // A record that seems younger may win over a newer token that no record has.
-        let seems_newer = self.store.was_set_back_within(LIFE * 2);
+        let seems_newer = self.store.was_behind_within(LIFE * 2);
         let goes_back = |last: &usize| is_older(last) && self.server.verdict(*last) == Verdict::Good && !seems_newer;
         if let Some(last) = self.last.filter(goes_back) {
             self.accuse(format!("a replica went back from token {last} to {number}"));
@@ -268,7 +268,7 @@ impl Replica {
 
     /// Whether the replica cannot know that its token has ended.
     fn seems_younger(&self, verdict: Verdict) -> bool {
-        verdict == Verdict::Expired && self.store.was_set_back_within(LIFE * 2)
+        verdict == Verdict::Expired && self.store.was_behind_within(LIFE * 2)
     }
 
     /// A request without a token, of a replica whose last one was this.
@@ -278,6 +278,10 @@ impl Replica {
             return;
         }
         lock(&self.counts).course.failed += 1;
+        if error.kind() == ErrorKind::Timeout && self.store.was_behind_within(LIFE) {
+            // A lease that was left behind, and seems to last for up to half a minute.
+            return;
+        }
         if let Some(last) = last.filter(|last| self.server.is_good_for(*last, RESERVE)) {
             self.accuse(format!("a request failed although token {last} is good: {error}"));
         }

@@ -37,8 +37,8 @@ struct Inner {
 /// The clock of the store, which a failover to another node steps.
 struct StoreClock {
     ahead: Duration,
-    /// When it was set back last, in true time.
-    set_back: Option<Duration>,
+    /// When it has caught up after it was set back last, in true time.
+    behind_until: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Entry {
 
 impl FaultyStore {
     pub(crate) fn new(world: World) -> Self {
-        let clock = Mutex::new(StoreClock { ahead: MOST_AHEAD / 2, set_back: None });
+        let clock = Mutex::new(StoreClock { ahead: MOST_AHEAD / 2, behind_until: None });
         FaultyStore(Arc::new(Inner { world, kept: Mutex::default(), trouble: Mutex::default(), clock }))
     }
 
@@ -96,15 +96,15 @@ impl FaultyStore {
         let ahead = Duration::from_secs(world.below(MOST_AHEAD.as_secs()));
         let mut clock = lock(&self.0.clock);
         if ahead < clock.ahead {
-            clock.set_back = Some(world.moment().truth);
+            clock.behind_until = clock.behind_until.max(Some(world.moment().truth + (clock.ahead - ahead)));
         }
         clock.ahead = ahead;
     }
 
-    /// Whether its clock was set back within this time, so that tokens may seem younger than they are.
-    pub(crate) fn was_set_back_within(&self, time: Duration) -> bool {
-        let set_back = lock(&self.0.clock).set_back;
-        set_back.is_some_and(|at| self.0.world.moment().truth < at + time)
+    /// Whether its clock was behind within this time, so that tokens may seem younger than they are.
+    pub(crate) fn was_behind_within(&self, time: Duration) -> bool {
+        let behind_until = lock(&self.0.clock).behind_until;
+        behind_until.is_some_and(|until| self.0.world.moment().truth < until + time)
     }
 
     /// A restart without data.

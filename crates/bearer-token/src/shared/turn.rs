@@ -43,7 +43,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
-    platform::{Moment, Platform},
+    platform::{Moment, Platform, nanos},
     provider::{
         Policy,
         constants::{SHARED_LEASE_MARGIN, SHARED_POLL},
@@ -67,6 +67,9 @@ const MOST_NEWER: u32 = 5;
 impl SharedInner {
     /// A fetch of this replica: through the store, or without it if there are no keys or no answers.
     pub(super) async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        if self.is_doubted(cx.platform().now()) {
+            return self.alone(&cx).await;
+        }
         let ring = match self.fleet.0.keys.ring(cx.platform()).await {
             Ok(ring) => ring,
             Err(error) => {
@@ -86,6 +89,16 @@ impl SharedInner {
             Ok(result) => result,
             Err(Gone) => self.alone(&cx).await,
         }
+    }
+
+    /// The token in the record may have ended long ago, and seems young until the store's clock has caught up. So the
+    /// record is not read until the lease ends.
+    fn doubt_until(&self, time: Duration) {
+        self.doubted_until.store(nanos(time), Ordering::Relaxed);
+    }
+
+    fn is_doubted(&self, now: Moment) -> bool {
+        now.monotonic_nanos() < self.doubted_until.load(Ordering::Relaxed)
     }
 
     /// Fetches without the store.
@@ -183,6 +196,7 @@ impl Turn<'_> {
                 Leased::Held(remaining) if remaining > self.longest_lease() => {
                     // No replica asks for as much: the store's clock was set back since. Waiting would be in vain.
                     observe::tell(EventKind::SharedRecordIgnored { problem: LONG_LEASE });
+                    self.shared.doubt_until(self.platform().now().monotonic().saturating_add(remaining));
                     return Err(Gone);
                 }
                 Leased::Held(remaining) => remaining,

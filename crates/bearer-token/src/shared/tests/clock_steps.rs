@@ -22,10 +22,15 @@ async fn l68_a_lease_of_hours_is_not_waited_for() {
         assert_eq!(world.token(replica, FetchReason::Missing).await, number, "each fetches for itself");
     }
     assert_eq!(world.now(), before);
+    let calls = world.store.calls();
+    for (number, replica) in (3..).zip(&replicas) {
+        assert_eq!(world.token(replica, FetchReason::Stale).await, number);
+    }
+    assert_eq!(world.store.calls(), calls, "it is not asked until the lease ends");
     // The lease ends in the end, and the token is shared again.
     world.pass(HOUR + LEASE).await;
     for replica in &replicas {
-        assert_eq!(world.token(replica, FetchReason::Missing).await, 3);
+        assert_eq!(world.token(replica, FetchReason::Missing).await, 5);
     }
 }
 
