@@ -10,12 +10,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 use bearer_token::{
-    Error, ErrorKind, TokenProvider,
+    Error, TokenProvider,
     platform::Platform,
-    store::{MemoryStore, RefreshTokenStore, StoredToken},
     transport::{HttpTransport, Transport},
 };
-use bearer_token_testing::{AuthorizationServer, Client, Consent, Fault, ManualClock, RefreshTokens, Tokens};
+use bearer_token_testing::{AuthorizationServer, Client, Consent, Disk, Fault, ManualClock, RefreshTokens, Tokens};
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -72,7 +71,7 @@ impl Run {
         server.refresh_tokens(RefreshTokens::rotating());
         server.issue(Tokens::opaque().lifetime(LIFETIME));
         let consent = server.consent(Consent::new("mail", "alice"))?;
-        let disk = Disk { kept: MemoryStore::new(consent), is_full: Arc::default() };
+        let disk = Disk::new(consent);
 
         // One recorder for the process: tests play it more than once.
         static METRICS: tokio::sync::OnceCell<metrics_exporter_prometheus::PrometheusHandle> =
@@ -106,7 +105,11 @@ impl Run {
                     false => server.token_endpoint().recover(),
                 }
             }
-            disk.is_full.store(FULL.contains(&at), Ordering::Relaxed);
+            if FULL.contains(&at) {
+                disk.fill();
+            } else {
+                disk.make_room();
+            }
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
                 server.revoke_all();
             }
@@ -142,31 +145,6 @@ async fn settled(provider: &TokenProvider) -> anyhow::Result<()> {
     };
     #[allow(clippy::disallowed_methods, reason = "a limit in real time: the clock of the run stands still meanwhile")]
     tokio::time::timeout(Duration::from_secs(20), settled).await.context("a fetch does not end")
-}
-
-/// A store whose disk may be full.
-#[derive(Clone)]
-struct Disk {
-    kept: MemoryStore,
-    is_full: Arc<AtomicBool>,
-}
-
-impl RefreshTokenStore for Disk {
-    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        self.kept.load(platform).await
-    }
-
-    async fn swap(
-        &self,
-        platform: &Platform,
-        seen: Option<&StoredToken>,
-        next: Option<&StoredToken>,
-    ) -> Result<bool, Error> {
-        if self.is_full.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Source, "the disk is full"));
-        }
-        self.kept.swap(platform, seen, next).await
-    }
 }
 
 /// Real requests that take virtual time.

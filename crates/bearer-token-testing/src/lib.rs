@@ -88,6 +88,7 @@ mod behaviour;
 mod body;
 mod client_auth;
 mod clock;
+mod disk;
 mod form;
 mod gate;
 mod http_server;
@@ -109,6 +110,7 @@ pub use self::{
     assertion::AssertionRules,
     behaviour::{Behaviour, Fault},
     clock::ManualClock,
+    disk::Disk,
     gate::Gate,
     issue::Tokens,
     key::{Algorithm, VerifyingKey},

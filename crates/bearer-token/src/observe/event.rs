@@ -355,7 +355,8 @@ pub enum EventKind<'a> {
         /// What is wrong with them.
         error: &'a Error,
     },
-    /// The shared store gives no answers, so it is left alone, and each replica fetches for itself.
+    /// The shared store gives no answers, or its settings are refused. It is left alone for a while, and each replica
+    /// fetches for itself.
     #[non_exhaustive]
     SharedStoreSuspended {
         /// The last error.

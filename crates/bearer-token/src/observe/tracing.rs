@@ -310,7 +310,7 @@ fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
         EventKind::SharedStoreSuspended { error, pause } => {
             warn!(
                 target: TARGET, provider, kind = ?error.kind(), %error, ?pause,
-                "the shared store gives no answers; each replica fetches for itself until it is asked again"
+                "the shared store cannot be used now; each replica fetches for itself until it is asked again"
             );
         }
         EventKind::SharedStoreResumed {} => {
