@@ -17,6 +17,8 @@ use bearer_token::{
 use bearer_token_testing::{AuthorizationServer, Client, Consent, Disk, Fault, ManualClock, RefreshTokens, Tokens};
 use bytes::Bytes;
 use http::{Request, Response};
+use reqwest_bearer::BearerMiddleware;
+use reqwest_middleware::ClientBuilder;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::service;
@@ -30,6 +32,8 @@ pub(crate) const OUTAGE: std::ops::Range<Duration> = Duration::from_secs(30 * 60
 pub(crate) const FULL: std::ops::Range<Duration> = Duration::from_secs(52 * 60)..Duration::from_secs(66 * 60);
 /// When all tokens are revoked.
 pub(crate) const REVOCATION: Duration = Duration::from_secs(70 * 60);
+/// When all tokens are revoked again, just before a request that is not replayed.
+const UNREPLAYED: Duration = Duration::from_secs(80 * 60);
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Requests to the service between two scrapes.
 const REQUESTS: u32 = 4;
@@ -84,6 +88,8 @@ impl Run {
         let provider = service::provider(&server.token_url(), &server.issuer(), transport(), platform.clone())?;
         let mail = service::mail(&server.token_url(), disk.clone(), transport(), platform)?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest_bearer::redirect_policy()).build()?;
+        let bearer = BearerMiddleware::new(provider.clone());
+        let without_replay = ClientBuilder::new(http.clone()).with(bearer).build();
         let app = service::app(provider.clone(), http.clone(), format!("{}/orders", server.api_url()), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -112,6 +118,13 @@ impl Run {
             }
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
                 server.revoke_all();
+            }
+            if (UNREPLAYED..UNREPLAYED + INTERVAL).contains(&at) {
+                server.revoke_all();
+                let response = without_replay.get(format!("{}/orders", server.api_url())).send().await?;
+                ensure!(response.status() == 401, "a revoked token was accepted: {}", response.status());
+                drop(response);
+                settled(&provider).await?;
             }
             for _ in 0..REQUESTS {
                 get("/report").await?;

@@ -130,7 +130,7 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
             debug!(
                 target: TARGET, provider, rejection = rejection.as_str(),
                 "a rejected request is not sent once more: no replay is set up, its body cannot be sent again, it may have \
-                 been redirected, or it was sent twice already"
+                 been redirected, it was sent twice already, or its replay got no token or was given up"
             );
         }
         EventKind::CacheRead { state } => {
