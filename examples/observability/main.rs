@@ -2,8 +2,9 @@
 //!
 //! `cargo run --example observability` plays ninety minutes in virtual time: the authorization server is down for a
 //! quarter of an hour, which is longer than a token lives. Later a disk is full, so a refresh token cannot be saved,
-//! and at last every token is revoked. What is printed was observed, and the exit status is 0 only if it was as
-//! expected. With a path, such as `-- panels.svg`, the panels of the dashboard are drawn from that run.
+//! and at last every token is revoked, twice. The first time the rejected request is replayed, the second time it is
+//! not. What is printed was observed, and the exit status is 0 only if it was as expected. With a path, such as
+//! `-- panels.svg`, the panels of the dashboard are drawn from that run.
 //!
 //! `service.rs` is what you would write. `dashboard.json` is ready to be imported into Grafana, and `alerts.yml` into
 //! Prometheus. `promtool test rules alerts_test.yml` shows when the alerts fire.
@@ -60,6 +61,7 @@ fn check(run: &Run) -> anyhow::Result<()> {
     ensure!(run.scrapes.iter().any(|scrape| !ready(&scrape)), "the outage is longer than a token lives");
     ensure!(total("bearer_token_fetches_total", "outcome=\"unavailable\"") > 3.0, "fetches fail");
     ensure!(total("bearer_token_replays_total", "outcome=\"renewing\"") >= 1.0, "a revoked token is replaced");
+    ensure!(total("bearer_token_not_replayed_total", "") >= 1.0, "a refusal that is not replayed is counted");
     let not_saved = total("bearer_token_warnings_total", "warning=\"refresh_token_not_saved\"");
     ensure!(not_saved > 1.0, "each attempt to save on a full disk is told");
     ensure!(total("bearer_token_warnings_total", "") == not_saved, "nothing else is wrong");

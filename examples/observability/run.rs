@@ -10,14 +10,15 @@ use std::{
 
 use anyhow::{Context, ensure};
 use bearer_token::{
-    Error, ErrorKind, TokenProvider,
+    Error, TokenProvider,
     platform::Platform,
-    store::{MemoryStore, RefreshTokenStore, StoredToken},
     transport::{HttpTransport, Transport},
 };
-use bearer_token_testing::{AuthorizationServer, Client, Consent, Fault, ManualClock, RefreshTokens, Tokens};
+use bearer_token_testing::{AuthorizationServer, Client, Consent, Disk, Fault, ManualClock, RefreshTokens, Tokens};
 use bytes::Bytes;
 use http::{Request, Response};
+use reqwest_bearer::BearerMiddleware;
+use reqwest_middleware::ClientBuilder;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::service;
@@ -31,6 +32,8 @@ pub(crate) const OUTAGE: std::ops::Range<Duration> = Duration::from_secs(30 * 60
 pub(crate) const FULL: std::ops::Range<Duration> = Duration::from_secs(52 * 60)..Duration::from_secs(66 * 60);
 /// When all tokens are revoked.
 pub(crate) const REVOCATION: Duration = Duration::from_secs(70 * 60);
+/// When all tokens are revoked again, just before a request that is not replayed.
+const UNREPLAYED: Duration = Duration::from_secs(80 * 60);
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Requests to the service between two scrapes.
 const REQUESTS: u32 = 4;
@@ -72,7 +75,7 @@ impl Run {
         server.refresh_tokens(RefreshTokens::rotating());
         server.issue(Tokens::opaque().lifetime(LIFETIME));
         let consent = server.consent(Consent::new("mail", "alice"))?;
-        let disk = Disk { kept: MemoryStore::new(consent), is_full: Arc::default() };
+        let disk = Disk::new(consent);
 
         // One recorder for the process: tests play it more than once.
         static METRICS: tokio::sync::OnceCell<metrics_exporter_prometheus::PrometheusHandle> =
@@ -85,6 +88,8 @@ impl Run {
         let provider = service::provider(&server.token_url(), &server.issuer(), transport(), platform.clone())?;
         let mail = service::mail(&server.token_url(), disk.clone(), transport(), platform)?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest_bearer::redirect_policy()).build()?;
+        let bearer = BearerMiddleware::new(provider.clone());
+        let without_replay = ClientBuilder::new(http.clone()).with(bearer).build();
         let app = service::app(provider.clone(), http.clone(), format!("{}/orders", server.api_url()), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -106,9 +111,20 @@ impl Run {
                     false => server.token_endpoint().recover(),
                 }
             }
-            disk.is_full.store(FULL.contains(&at), Ordering::Relaxed);
+            if FULL.contains(&at) {
+                disk.fill();
+            } else {
+                disk.make_room();
+            }
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
                 server.revoke_all();
+            }
+            if (UNREPLAYED..UNREPLAYED + INTERVAL).contains(&at) {
+                server.revoke_all();
+                let response = without_replay.get(format!("{}/orders", server.api_url())).send().await?;
+                ensure!(response.status() == 401, "a revoked token was accepted: {}", response.status());
+                drop(response);
+                settled(&provider).await?;
             }
             for _ in 0..REQUESTS {
                 get("/report").await?;
@@ -142,31 +158,6 @@ async fn settled(provider: &TokenProvider) -> anyhow::Result<()> {
     };
     #[allow(clippy::disallowed_methods, reason = "a limit in real time: the clock of the run stands still meanwhile")]
     tokio::time::timeout(Duration::from_secs(20), settled).await.context("a fetch does not end")
-}
-
-/// A store whose disk may be full.
-#[derive(Clone)]
-struct Disk {
-    kept: MemoryStore,
-    is_full: Arc<AtomicBool>,
-}
-
-impl RefreshTokenStore for Disk {
-    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        self.kept.load(platform).await
-    }
-
-    async fn swap(
-        &self,
-        platform: &Platform,
-        seen: Option<&StoredToken>,
-        next: Option<&StoredToken>,
-    ) -> Result<bool, Error> {
-        if self.is_full.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Source, "the disk is full"));
-        }
-        self.kept.swap(platform, seen, next).await
-    }
 }
 
 /// Real requests that take virtual time.

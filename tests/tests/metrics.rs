@@ -7,14 +7,7 @@
     reason = "what helpers of tests find wrong must end the test"
 )]
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use bearer_token::{
     AccessToken, Error, ErrorKind, FetchContext, KeyedProviders, Retry, StaticToken, TokenProvider,
@@ -22,9 +15,8 @@ use bearer_token::{
     oauth::{ClientAuth, RefreshToken, TokenEndpoint},
     observe::Metrics,
     platform::Platform,
-    store::{MemoryStore, RefreshTokenStore, StoredToken},
 };
-use bearer_token_testing::{AuthorizationServer, Client, Consent, ManualClock, RefreshTokens};
+use bearer_token_testing::{AuthorizationServer, Client, Consent, Disk, ManualClock, RefreshTokens};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// One scrape: each series with its value.
@@ -59,31 +51,6 @@ fn builder(source: impl TokenSource, clock: &ManualClock) -> TokenProviderBuilde
     TokenProvider::builder(source).name("orders").platform(platform).observer(Metrics::new())
 }
 
-/// A store whose disk may be full.
-#[derive(Clone)]
-struct Store {
-    kept: MemoryStore,
-    is_full: Arc<AtomicBool>,
-}
-
-impl RefreshTokenStore for Store {
-    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        self.kept.load(platform).await
-    }
-
-    async fn swap(
-        &self,
-        platform: &Platform,
-        seen: Option<&StoredToken>,
-        next: Option<&StoredToken>,
-    ) -> Result<bool, Error> {
-        if self.is_full.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Source, "the disk is full"));
-        }
-        self.kept.swap(platform, seen, next).await
-    }
-}
-
 const NOT_SAVED: &str = r#"bearer_token_warnings_total{provider="orders",warning="refresh_token_not_saved"}"#;
 
 #[tokio::test]
@@ -94,8 +61,8 @@ async fn the_first_lost_refresh_token_is_an_increase() {
     server.register(Client::secret("app", "a secret"));
     server.refresh_tokens(RefreshTokens::rotating());
     let consent = server.consent(Consent::new("app", "alice")).unwrap();
-    let store = Store { kept: MemoryStore::new(consent), is_full: Arc::default() };
-    let endpoint = TokenEndpoint::builder(server.token_url(), RefreshToken::new(store.clone()))
+    let disk = Disk::new(consent);
+    let endpoint = TokenEndpoint::builder(server.token_url(), RefreshToken::new(disk.clone()))
         .client_auth(ClientAuth::basic("app", "a secret"));
     let provider = builder(endpoint.build().unwrap(), &clock).build().unwrap();
 
@@ -105,7 +72,7 @@ async fn the_first_lost_refresh_token_is_an_increase() {
     let fetched = scrape();
     assert_eq!(built.increase(&fetched, NOT_SAVED), 0.0);
 
-    store.is_full.store(true, Ordering::Relaxed);
+    disk.fill();
     provider.refresh_now().await.unwrap_err();
     let lost = scrape();
     assert_eq!(fetched.increase(&lost, NOT_SAVED), 1.0);
@@ -117,7 +84,7 @@ async fn the_first_lost_refresh_token_is_an_increase() {
     let still = scrape();
     assert_eq!((lost.increase(&still, NOT_SAVED), server.requests().len()), (1.0, requests));
 
-    store.is_full.store(false, Ordering::Relaxed);
+    disk.make_room();
     provider.refresh_now().await.unwrap();
     assert_eq!(still.increase(&scrape(), NOT_SAVED), 0.0);
 }

@@ -89,7 +89,7 @@ fn failing(report: &mut Report, runtime: &Runtime) {
     }
     report.text(format!(
         "**A failing endpoint.** {CALLERS} callers without a token, and the endpoint responds with 503 at once. Token requests, \
-         callers who were told within {} s, seconds until then.",
+         callers who were told within {} s, seconds until then. One storm each: who is not told takes all of that time.",
         PATIENCE.as_secs()
     ));
     report.table(&["", "token requests", "told", "seconds"], rows);

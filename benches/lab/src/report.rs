@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{is_quick, median, quantile};
+use crate::{
+    missed::topic,
+    statistics::{is_quick, median, quantile},
+};
 
 /// The report of one bench.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -139,7 +142,7 @@ impl Report {
         }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
         for bar in self.bars.iter().filter(|bar| !bar.reached) {
-            println!("\nMissed, see benches/lab/missed/{}.md: {}", bar.key, bar.what);
+            println!("\nMissed, see benches/lab/missed/{}.md: {}", topic(&bar.key), bar.what);
         }
         let part = part();
         let path = directory().join(format!("{}{part}.json", self.name));

@@ -65,9 +65,12 @@ impl KeyedConfig {
     ///
     /// # Errors
     ///
-    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file
-    /// all keys would share, for a secret in a pipe, which only one key could read, and for a configuration without any
-    /// variable or fact about the request.
+    /// As [`ProviderConfig::build`], and also for:
+    ///
+    /// - a variable in a place where none may be,
+    /// - a refresh token whose file all keys would share,
+    /// - a secret in a pipe, which only one key could read,
+    /// - a configuration without any variable or fact about the request.
     pub fn new(config: ProviderConfig) -> Result<Self, Error> {
         Self::with_endpoint_hosts(config, Vec::<String>::new())
     }
@@ -102,8 +105,8 @@ impl KeyedConfig {
     }
 
     /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`,
-    /// are added where the configuration uses them. Variables that it does not use are left out, and so are those with
-    /// the name of a fact: a fact is always that of the request.
+    /// are added where the configuration uses them. Variables that it does not use are left out. So are variables with
+    /// the name of a fact, because a fact is always that of the request.
     ///
     /// # Errors
     ///

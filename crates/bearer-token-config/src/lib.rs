@@ -153,9 +153,9 @@
 //!   variable can have the name, or the member is not a string, give the whole table:
 //!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
 //! - A variable with the prefix that is not a field is a problem, and so are two that set the same. The path of a
-//!   problem is the name of its variable. Kubernetes sets variables for each service that a pod can see, and a service
-//!   called `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or use a prefix that is
-//!   not the name of a service.
+//!   problem is the name of its variable. Kubernetes sets variables for each service that a pod can see. A service
+//!   called `bearer-token` sets `BEARER_TOKEN_SERVICE_HOST`. Set `enableServiceLinks: false` for the pod, or use a prefix
+//!   that is not the name of a service.
 //! - Over a file, a variable replaces the field, or the whole table if it sets the table. A value is replaced as a
 //!   whole. Relative paths are resolved beside the file, or without one in the working directory.
 //! - No other variables are read, except those that a value names with `env`.

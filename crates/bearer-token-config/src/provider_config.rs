@@ -26,9 +26,8 @@ use crate::{
 
 /// The configuration of a [`TokenProvider`].
 ///
-/// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once,
-/// each problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing
-/// files.
+/// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once:
+/// unknown fields, values of a wrong type, keys that do not fit, missing files. Each problem has the path of its field.
 ///
 /// It implements [`Deserialize`] too, so it can be a part of a larger configuration. The [crate's docs](crate) list the
 /// fields.

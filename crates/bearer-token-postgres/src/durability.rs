@@ -40,7 +40,7 @@ pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
     }
     if kept == "t" {
         return Err(Down::new(
-            "the table is temporary, so no other connection has it: call `PostgresStore::create_table` for another one",
+            "the table is temporary, so no other connection has it, and it hides any other of this name: drop it",
         ));
     }
     if accepted.test_server {

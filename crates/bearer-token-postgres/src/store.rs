@@ -35,8 +35,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// - `full_page_writes = off` may damage the table in a crash of the host, unless its file system writes
 ///   [whole pages](Self::whole_pages).
 ///
-/// One is not noticed, because the database can't know which standby is promoted: a promoted standby has only what was
-/// replicated to it. If one may be, set `synchronous_standby_names`, so that commits wait for it.
+/// The promotion of a standby is not noticed. A promoted standby has only what was replicated to it before. If a standby
+/// may be promoted, set `synchronous_standby_names`, so commits wait for that standby.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.

@@ -18,8 +18,8 @@
 //! # let _ = provider; Ok(()) }
 //! ```
 //!
-//! What is wrong is reported by the builder's `build`, all at once, each problem with the name of the argument or of
-//! the member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
+//! The builder's `build` reports everything that is wrong at once. Each problem has the name of the argument, or of the
+//! member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
 //! [allow](bearer_token::TokenProviderBuilder::allow_origin).
 //!
 //! Any other provider, and any other variant of these, is served by a configuration: `examples/providers` in the

@@ -14,7 +14,7 @@ use crate::{
 /// How strict the server is about the claims of an assertion.
 ///
 /// The default is as strict as the strictest real servers. Each setting is a difference that was seen between servers.
-/// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, `nbf` must not be, and a
+/// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, and `nbf` must not be. A
 /// `jti` is accepted once, unless [reuse](Self::allow_reuse) is allowed.
 #[derive(Clone, Debug)]
 pub struct AssertionRules {

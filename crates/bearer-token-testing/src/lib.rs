@@ -35,7 +35,7 @@
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
 //!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an
-//!   ID-JAG) and `refresh_token` ([`RefreshTokens`]), with client authentication by HTTP Basic, in the body, by
+//!   ID-JAG) and `refresh_token` ([`RefreshTokens`]). Client authentication is by HTTP Basic, in the body, by
 //!   assertion, or none. The body is a form; [other requests](AuthorizationServer::accept_other_requests) are accepted
 //!   on demand. Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that
 //!   no `jti` is used twice ([`AssertionRules`]). Errors have the codes and the form of
@@ -88,6 +88,7 @@ mod behaviour;
 mod body;
 mod client_auth;
 mod clock;
+mod disk;
 mod form;
 mod gate;
 mod http_server;
@@ -109,6 +110,7 @@ pub use self::{
     assertion::AssertionRules,
     behaviour::{Behaviour, Fault},
     clock::ManualClock,
+    disk::Disk,
     gate::Gate,
     issue::Tokens,
     key::{Algorithm, VerifyingKey},

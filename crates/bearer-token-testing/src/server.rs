@@ -168,8 +168,8 @@ impl AuthorizationServer {
     /// The URL of the protected API: `http://127.0.0.1:PORT/api`. It is the `aud` of the JWTs that the server issues.
     ///
     /// It accepts any method and any path below it. A request with a valid bearer token in its `Authorization` header
-    /// gets 200 and a JSON object of `method`, `path`, `query`, `body` (as JSON if possible, else as a string),
-    /// `subject`, `client_id` and `scope`. Others get 401 and a challenge (RFC 6750 section 3).
+    /// gets 200 and a JSON object of `method`, `path`, `query`, `body`, `subject`, `client_id` and `scope`. The body is
+    /// JSON if possible, else a string. Other requests get 401 and a challenge (RFC 6750 section 3).
     pub fn api_url(&self) -> String {
         format!("{}/api", self.0.shared.issuer)
     }
@@ -189,8 +189,8 @@ impl AuthorizationServer {
         self.0.shared.registry().jwt_bearer_names.push(grant_type.into());
     }
 
-    /// Accepts token requests in other forms, too: in JSON, in the query of a request without a body, and without a
-    /// grant type, which then counts as `client_credentials`.
+    /// Accepts token requests in other forms, too: in JSON, and in the query of a request without a body. A request
+    /// without a grant type counts as `client_credentials`.
     pub fn accept_other_requests(&self) {
         self.0.shared.registry().accepts_other_requests = true;
     }

@@ -397,7 +397,8 @@ impl TokenProvider {
     /// # Ok(()) }
     /// ```
     pub fn status(&self) -> ProviderStatus {
-        let credential = self.inner.source.credential_in_use();
+        // User code, whose panic must not end a health check. No event: observers may ask for the status.
+        let credential = contained::contained(|| self.inner.source.credential_in_use()).flatten();
         ProviderStatus::of(&self.inner.cache, &self.inner.name, credential, self.inner.platform.now())
     }
 }

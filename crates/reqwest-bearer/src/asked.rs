@@ -18,7 +18,7 @@ pub(crate) struct Asked {
     pub(crate) origin: u64,
     /// The path and the query.
     pub(crate) place: u64,
-    /// Whether to send the request twice is the same as to send it once (RFC 9110 section 9.2.2).
+    /// Whether its method is idempotent (RFC 9110 section 9.2.2).
     pub(crate) is_idempotent: bool,
 }
 

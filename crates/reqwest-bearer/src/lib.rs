@@ -90,6 +90,7 @@ pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTra
 pub use self::{
     error::{BearerError, token_error},
     redirect::redirect_policy,
+    sending::tell_of_replay,
 };
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
@@ -116,16 +117,15 @@ impl<P: Authorize> BearerMiddleware<P> {
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
     ///
-    /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
+    /// Only if the replay can succeed: the bearer was withdrawn, or is superseded already. The replay waits for the new
     /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
     /// response of the first attempt is gone by then. A bearer that was refused within its
     /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent
     /// once more. The response to the replay is final, whatever it is. Middlewares under this one see both attempts,
     /// and a timeout of the request counts for each.
     ///
-    /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response
-    /// tells where it is from, but not whether redirects led there: one back to the URL of the request looks
-    /// like none. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are
+    /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A redirect
+    /// back to the URL of the request cannot be noticed in the response. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are
     /// replayed only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it
     /// follows none. Idempotent ones do no harm then: the whole journey is made once more.
     ///
@@ -151,7 +151,8 @@ impl<P: Authorize> BearerMiddleware<P> {
     ///
     /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
     /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was
-    /// redirected or, as above, may have been.
+    /// redirected or, as above, may have been. When yours sends the request again, it calls [`tell_of_replay`], so that
+    /// the observers of the provider learn of it.
     #[must_use]
     pub fn replay_once(mut self) -> Self {
         self.replays = true;
@@ -170,8 +171,8 @@ impl<P: Authorize> BearerMiddleware<P> {
         self
     }
 
-    /// The same redirect policy, and this middleware learns of each redirect, wherever it leads. For the client under
-    /// it; see [`replay_once`](Self::replay_once).
+    /// Returns a redirect policy for the client under this middleware. It decides as the given one does, and tells this
+    /// middleware of each redirect, wherever that leads; see [`replay_once`](Self::replay_once).
     ///
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
     /// From now on this middleware and its clones take for granted that their client has it.

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::atomic::Ordering};
 
 use bearer_token::{
     Authorized, Destination, Error, Rejection, RequestHead, Ticket, TokenProvider,
-    adapter::{Authorize, ClientRequest, can_meet, tell_of_no_replay, tell_of_replay},
+    adapter::{Authorize, ClientRequest, RefusedRequest, can_meet, tell_of_no_replay},
 };
 use http::{Extensions, HeaderMap};
 use reqwest::{Request, Response};
@@ -64,15 +64,17 @@ impl<P: Authorize> BearerMiddleware<P> {
             let is_refused = self.provider.refusals().include(status, headers)
                 || (status.is_client_error() && can_meet(ticket, headers));
             if is_refused || self.exposes_ticket {
-                self.judge(&mut response, is_refused, ticket, asked, noted);
+                self.judge(&mut response, is_refused, ticket, asked, noted || (!is_watched && !asked.is_idempotent));
             }
             Ok(response)
         }
     }
 
     /// Leaves the ticket in the response, if that is wanted. Rejects a refused bearer and leaves the outcome there too.
+    ///
+    /// `may_be_redirected` is what is known of redirects beside the URL of the response.
     #[cold]
-    fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, noted: bool) {
+    fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, may_be_redirected: bool) {
         let reached = response.url();
         if Asked::origin(reached) != asked.origin {
             // A response from another origin says nothing about the bearer.
@@ -84,16 +86,12 @@ impl<P: Authorize> BearerMiddleware<P> {
         }
         if is_refused {
             let rejection = ticket.reject(response.headers());
-            let unnoticed = !self.watches.load(Ordering::Relaxed) && !asked.is_idempotent;
             // The server that redirected the request may have acted on it.
-            let may_be_redirected = noted || elsewhere || unnoticed;
-            if !may_be_redirected {
-                response.extensions_mut().insert(rejection);
+            if may_be_redirected || elsewhere {
+                return tell_of_no_replay(ticket, rejection);
             }
-            // Otherwise it is told where that is decided.
-            if may_be_redirected || !self.replays {
-                tell_of_no_replay(ticket, rejection);
-            }
+            response.extensions_mut().insert(rejection);
+            response.extensions_mut().insert(RefusedRequest::new(ticket, rejection));
         }
     }
 
@@ -117,7 +115,7 @@ impl<P: Authorize> BearerMiddleware<P> {
         })
     }
 
-    /// Sends a request, and sends it once more if that can go better. Not an `async fn` either.
+    /// Sends a request, and sends it once more if the replay can succeed. Not an `async fn` either.
     pub(crate) fn send_twice<'a>(
         &'a self,
         mut request: Request,
@@ -136,28 +134,30 @@ impl<P: Authorize> BearerMiddleware<P> {
             };
             let Some(ticket) = ticket else { return next.run(request, extensions).await };
             let response = self.send(request, ticket, extensions, next.clone()).await?;
-            let Some(rejection) = response.extensions().get::<Rejection>().copied() else { return Ok(response) };
-            let is_settling = rejection == Rejection::Settling;
-            let wanted = is_settling || rejection.is_replay_useful();
-            let Some(replay) = spare.filter(|_| wanted) else {
-                tell_of_no_replay(ticket, rejection);
+            let found = response.extensions();
+            let (Some(&rejection), Some(refused)) = (found.get::<Rejection>(), found.get::<RefusedRequest>().cloned())
+            else {
                 return Ok(response);
             };
+            let is_settling = rejection == Rejection::Settling;
+            let is_useful = is_settling || rejection.is_replay_useful();
+            let Some(replay) = spare.filter(|_| is_useful) else { return Ok(response) };
 
-            tell_of_replay(ticket, rejection);
             // What waits holds no connection meanwhile.
             drop(response);
             if is_settling {
                 Box::pin(ticket.settled()).await;
             }
-            Box::pin(self.replay(*replay, extensions, next)).await
+            Box::pin(self.replay(*replay, refused, extensions, next)).await
         })
     }
 
-    /// Sends a request that was refused once more.
+    /// Sends a refused request once more. If it gets no bearer, or its caller leaves, it is not sent, and the observers
+    /// learn that.
     async fn replay(
         &self,
         mut replay: Request,
+        refused: RefusedRequest,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
@@ -167,12 +167,12 @@ impl<P: Authorize> BearerMiddleware<P> {
                 authorize_cold(provider, &mut replay, extensions).await.map_err(BearerError::not_replayed)?
             }
         };
-        let Some(ticket) = ticket else { return next.run(replay, extensions).await };
-        let response = self.send(replay, ticket, extensions, next).await?;
-        if let Some(rejection) = response.extensions().get::<Rejection>() {
-            tell_of_no_replay(ticket, *rejection);
+        refused.set_sent_again(true);
+        drop(refused);
+        match ticket {
+            Some(ticket) => self.send(replay, ticket, extensions, next).await,
+            None => next.run(replay, extensions).await,
         }
-        Ok(response)
     }
 }
 
@@ -191,6 +191,32 @@ async fn authorize_cold(
         // `Passed`, and what may be added to it.
         _ => None,
     })
+}
+
+/// Tells the [observers](bearer_token::observe::Observer) of a provider that a refused request is sent once more. For
+/// middlewares of your own around a [`BearerMiddleware`]; its own replays need no such call.
+///
+/// The extensions are those of the refused response. If it was not refused, the call has no effect. The event comes when
+/// the response is dropped.
+///
+/// ```
+/// use bearer_token::Rejection;
+/// use reqwest::Response;
+///
+/// /// Whether a middleware sends the request once more.
+/// fn wants_replay(response: &Response) -> bool {
+///     let is_useful = response.extensions().get::<Rejection>().is_some_and(|rejection| rejection.is_replay_useful());
+///     if is_useful {
+///         reqwest_bearer::tell_of_replay(response.extensions());
+///     }
+///     is_useful
+/// }
+/// # assert!(!wants_replay(&http::Response::new("").into()));
+/// ```
+pub fn tell_of_replay(extensions: &Extensions) {
+    if let Some(refused) = extensions.get::<RefusedRequest>() {
+        refused.set_sent_again(true);
+    }
 }
 
 /// A request of reqwest with the extensions of the middlewares.

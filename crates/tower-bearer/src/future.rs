@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Authorized, Bearer, TokenFuture, TokenProvider};
+use bearer_token::{Authorized, Bearer, TokenFuture, TokenProvider, adapter::RefusedRequest};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -48,6 +48,8 @@ pub(crate) struct Cold<S, B> {
     hooks: Hooks,
     // Taken when the request is sent.
     request: Option<Request<B>>,
+    /// What the request was refused as before, if it is a replay.
+    refused: Option<RefusedRequest>,
     awaited: Awaited,
 }
 
@@ -91,9 +93,15 @@ where
 }
 
 impl<S, B> Rare<S, B> {
-    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, hooks: Hooks) -> Box<Self> {
+    pub(crate) fn waiting(
+        inner: S,
+        request: Request<B>,
+        refused: Option<RefusedRequest>,
+        provider: TokenProvider,
+        hooks: Hooks,
+    ) -> Box<Self> {
         let awaited = Awaited::Token(provider.token());
-        Box::new(Rare::Waiting(Cold { inner, provider, hooks, request: Some(request), awaited }))
+        Box::new(Rare::Waiting(Cold { inner, provider, hooks, request: Some(request), refused, awaited }))
     }
 
     pub(crate) fn refused(error: BoxError) -> Box<Self> {
@@ -135,6 +143,9 @@ where
             };
             let sent = ticket.map(|ticket| self.hooks.sent(ticket, &request, &self.provider)).transpose();
             let sent = sent.map_err(self.hooks.map_error)?;
+            if let Some(refused) = self.refused.take() {
+                refused.set_sent_again(true);
+            }
             return Poll::Ready(Ok((self.inner.call(request), sent)));
         }
     }

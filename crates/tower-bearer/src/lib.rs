@@ -55,7 +55,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{Authorized, Error, RequestHead, TokenProvider, adapter::Authorize};
+use bearer_token::{
+    Authorized, Error, RequestHead, TokenProvider,
+    adapter::{Authorize, RefusedRequest},
+};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -118,9 +121,9 @@ impl<P: Authorize> BearerLayer<P> {
     /// With this hook, a provider that sends its token in [another header](bearer_token::Sending) is refused, request
     /// by request: no redirect layer would remove that header at another origin.
     ///
-    /// A request that was redirected below is not replayed either: whatever redirected it may have acted on it. As a
-    /// redirect that came back to the URI of the request looks like none, `POST`, `PATCH` and all other methods that
-    /// are not idempotent (RFC 9110 section 9.2.2) are not replayed at all with this hook.
+    /// A request that was redirected below is not replayed either: the server that redirected it may have acted on it. A
+    /// redirect back to the URI of the request cannot be noticed. So with this hook no request is replayed whose method is
+    /// not idempotent (RFC 9110 section 9.2.2), such as `POST` and `PATCH`.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.hooks.unusual_mut().final_uri = Some(final_uri);
@@ -271,7 +274,8 @@ impl From<Error> for Held {
 }
 
 impl<S, P> BearerService<S, P> {
-    /// Prepares a request that needs more than a fresh bearer, or none. Returns what is kept of it.
+    /// Prepares a request that does not go the short way: with a selector or settings of its own, or without a
+    /// fresh bearer. Returns what is kept of it.
     ///
     /// The result is a few words. A future, or anything that holds one, would be moved once more by every request.
     #[inline(never)]
@@ -293,17 +297,22 @@ impl<S, P> BearerService<S, P> {
 
     /// Keeps a request that is not sent at once.
     #[cold]
-    fn hold<B>(&mut self, held: Held, request: Request<B>) -> Box<Rare<S, B>>
+    fn hold<B>(&mut self, held: Held, mut request: Request<B>) -> Box<Rare<S, B>>
     where
         S: CloneService,
     {
+        // A replay that is not sent yet.
+        let refused = request.extensions_mut().remove::<RefusedRequest>();
+        if let Some(refused) = &refused {
+            refused.set_sent_again(false);
+        }
         match held {
             Held::NotReady(provider) => {
                 // The service that was made ready may hold a permit or a connection for this request. Waiting with it
                 // would let one hung token endpoint starve everything that shares the stack below.
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                Rare::waiting(fresh, request, provider, self.hooks.clone())
+                Rare::waiting(fresh, request, refused, provider, self.hooks.clone())
             }
             Held::Refused(error) => Rare::refused((self.hooks.map_error)(error)),
         }

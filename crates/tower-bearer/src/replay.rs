@@ -7,11 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{PassThrough, Rejection, Ticket, platform::BoxFuture};
+use bearer_token::{PassThrough, Rejection, Ticket, adapter::RefusedRequest, platform::BoxFuture};
 use http::{Request, Response};
 use tower::retry::Policy;
-
-use crate::tell_of_replay;
 
 /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
 ///
@@ -38,14 +36,15 @@ use crate::tell_of_replay;
 ///
 /// # When
 ///
-/// Once, and only if sending it again can go better ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
+/// Once, and only if the replay can succeed ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
 /// superseded already. The replay passes through the layer as any request does, and waits for the new bearer if need
 /// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The response to the
 /// replay is final, whatever it is.
 ///
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
-/// sent again, and one that was redirected below the layer before it was rejected; with
-/// [`final_uri`](crate::BearerLayer::final_uri), nor any that may have been and is not idempotent.
+/// sent again, and one that was redirected below the layer before it was rejected. With
+/// [`final_uri`](crate::BearerLayer::final_uri), every request that is not idempotent counts as redirected, because it may
+/// have been.
 ///
 /// A bearer that was refused within its [settling time](bearer_token::Sending::settle) is not renewed: the request
 /// waits for that time, holding nothing of the stack below, and is then sent once more.
@@ -68,7 +67,8 @@ use crate::tell_of_replay;
 /// again, it calls [`tell_of_replay`](crate::tell_of_replay), so that the observers of the provider learn of it.
 ///
 /// A refused request that is not sent again is an event too:
-/// [`NotReplayed`](bearer_token::observe::EventKind::NotReplayed). It comes when the response is dropped.
+/// [`NotReplayed`](bearer_token::observe::EventKind::NotReplayed). It comes when the response is dropped. A replay that
+/// gets no bearer, or that its caller gives up before it is sent, counts as not sent.
 #[derive(Clone)]
 pub struct Replay<F = Cloning> {
     again: F,
@@ -115,7 +115,14 @@ impl<F> Replay<F> {
     fn copy<B>(&self, request: &Request<B>, again: impl FnOnce(&F, &B) -> Option<B>) -> Option<Request<B>> {
         // One with a credential of its own is copied too, because only the provider knows in which header that would
         // be. It carries no bearer, so no rejection is found in its response.
-        if self.replayed || request.extensions().get::<PassThrough>().is_some() {
+        if self.replayed {
+            // Called directly before the replay is passed to the layer, which takes this back if it has to wait.
+            if let Some(refused) = request.extensions().get::<RefusedRequest>() {
+                refused.set_sent_again(true);
+            }
+            return None;
+        }
+        if request.extensions().get::<PassThrough>().is_some() {
             return None;
         }
         let mut copy = Request::new(again(&self.again, request.body())?);
@@ -127,7 +134,7 @@ impl<F> Replay<F> {
         Some(copy)
     }
 
-    fn judge<RB, E>(&mut self, result: &Result<Response<RB>, E>) -> Option<BeforeReplay> {
+    fn judge<B, RB, E>(&mut self, request: &mut Request<B>, result: &Result<Response<RB>, E>) -> Option<BeforeReplay> {
         let extensions = result.as_ref().ok()?.extensions();
         let rejection = extensions.get::<Rejection>()?;
         if self.replayed {
@@ -139,7 +146,10 @@ impl<F> Replay<F> {
             rejection if rejection.is_replay_useful() => None,
             _ => return None,
         };
-        tell_of_replay(extensions);
+        // Goes with the replay, so that the observers learn whether that is sent.
+        if let Some(refused) = extensions.get::<RefusedRequest>() {
+            request.extensions_mut().insert(refused.clone());
+        }
         self.replayed = true;
         Some(BeforeReplay { settled })
     }
@@ -171,8 +181,8 @@ where
 {
     type Future = BeforeReplay;
 
-    fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
-        self.judge(result)
+    fn retry(&mut self, request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
+        self.judge(request, result)
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
@@ -186,8 +196,8 @@ where
 {
     type Future = BeforeReplay;
 
-    fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
-        self.judge(result)
+    fn retry(&mut self, request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
+        self.judge(request, result)
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {

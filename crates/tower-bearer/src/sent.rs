@@ -1,13 +1,10 @@
 //! What is kept of a request until its response comes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use bearer_token::{
     Destination, Rejection, Ticket,
-    adapter::{self, Refusals, can_meet, is_grpc_rejection, is_rejection, tell_of_no_replay},
+    adapter::{Refusals, RefusedRequest, can_meet, is_grpc_rejection, is_rejection, tell_of_no_replay},
 };
 use http::{Extensions, Request, Response, Uri, Version};
 
@@ -22,70 +19,36 @@ pub(crate) struct Sent {
     unusual: Option<Arc<Unusual>>,
 }
 
-/// A refused request, in the extensions of its response. Whatever sends the request once more says so here; otherwise
-/// the observers learn that it was not sent again, once the response is dropped.
-///
-/// Only the policy around the layer decides, and it is not even asked about a request that it could not copy. So the
-/// layer has no other moment at which it could know.
-#[derive(Clone)]
-pub(crate) struct Refused(Arc<Undecided>);
-
-struct Undecided {
-    ticket: Ticket,
-    rejection: Rejection,
-    is_sent_again: AtomicBool,
-}
-
-impl Refused {
-    fn new(ticket: Ticket, rejection: Rejection) -> Self {
-        Refused(Arc::new(Undecided { ticket, rejection, is_sent_again: AtomicBool::new(false) }))
-    }
-
-    /// Tells the observers, once, that the request is sent once more.
-    pub(crate) fn is_sent_again(&self) {
-        if !self.0.is_sent_again.swap(true, Ordering::Relaxed) {
-            adapter::tell_of_replay(self.0.ticket, self.0.rejection);
-        }
-    }
-}
-
-impl Drop for Undecided {
-    fn drop(&mut self) {
-        if !*self.is_sent_again.get_mut() {
-            tell_of_no_replay(self.ticket, self.rejection);
-        }
-    }
-}
-
 /// Tells the [observers](bearer_token::observe::Observer) of a provider that a refused request is sent once more. For
-/// retry policies other than `Replay`, which tells it itself.
+/// retry policies of your own; `Replay` needs no such call.
 ///
-/// The extensions are those of the refused response. Without a refusal of the layer's among them, nothing is told.
+/// The extensions are those of the refused response. If it was not refused, the call has no effect. The event comes when
+/// the response is dropped.
 ///
 /// ```
 /// use bearer_token::Rejection;
 /// use http::Response;
 ///
 /// /// Whether a policy sends the request once more.
-/// fn is_sent_again<B>(response: &Response<B>) -> bool {
+/// fn wants_replay<B>(response: &Response<B>) -> bool {
 ///     let is_useful = response.extensions().get::<Rejection>().is_some_and(|rejection| rejection.is_replay_useful());
 ///     if is_useful {
 ///         tower_bearer::tell_of_replay(response.extensions());
 ///     }
 ///     is_useful
 /// }
-/// # assert!(!is_sent_again(&Response::new(())));
+/// # assert!(!wants_replay(&Response::new(())));
 /// ```
 pub fn tell_of_replay(extensions: &Extensions) {
-    if let Some(refused) = extensions.get::<Refused>() {
-        refused.is_sent_again();
+    if let Some(refused) = extensions.get::<RefusedRequest>() {
+        refused.set_sent_again(true);
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct Asked {
     uri: Uri,
-    /// Whether to send the request twice is the same as to send it once (RFC 9110 section 9.2.2).
+    /// Whether its method is idempotent (RFC 9110 section 9.2.2).
     idempotent: bool,
 }
 
@@ -183,7 +146,7 @@ impl Sent {
                 return tell_of_no_replay(ticket, rejection);
             }
             response.extensions_mut().insert(rejection);
-            response.extensions_mut().insert(Refused::new(ticket, rejection));
+            response.extensions_mut().insert(RefusedRequest::new(ticket, rejection));
             if rejection == Rejection::Settling {
                 response.extensions_mut().insert(ticket);
             }

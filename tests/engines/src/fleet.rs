@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -42,7 +42,10 @@ struct Seen {
     has_lease: AtomicBool,
     shared: AtomicU64,
     alone: AtomicU64,
+    needless: AtomicU64,
     unanswered: AtomicU64,
+    unsaved: AtomicU64,
+    suspended_until: Mutex<Option<Instant>>,
     beaten: AtomicU64,
     failed: AtomicU64,
     refused: AtomicU64,
@@ -74,14 +77,21 @@ impl Worker {
                         count(&kept.shared);
                     }
                     "alone" => count(&kept.alone),
+                    "needless" => count(&kept.needless),
                     "unanswered" => count(&kept.unanswered),
+                    "unsaved" => count(&kept.unsaved),
                     "beaten" => count(&kept.beaten),
                     "refused" => count(&kept.refused),
                     "failed" => count(&kept.failed),
                     "done" => kept.has_lease.store(false, Ordering::Relaxed),
                     other => {
-                        let report = other.strip_prefix("report ").and_then(|json| serde_json::from_str(json).ok());
-                        *kept.report.lock().unwrap() = report;
+                        if let Some(pause) = other.strip_prefix("suspended ") {
+                            let end = Instant::now() + Duration::from_millis(pause.parse().unwrap());
+                            *kept.suspended_until.lock().unwrap() = Some(end);
+                        } else {
+                            let report = other.strip_prefix("report ").and_then(|json| serde_json::from_str(json).ok());
+                            *kept.report.lock().unwrap() = report;
+                        }
                     }
                 }
             }
@@ -100,10 +110,23 @@ impl Worker {
 
     /// What happened to it until now.
     pub fn tally(&self) -> Tally {
-        let Seen { shared, alone, unanswered, beaten, failed, refused, .. } = &*self.seen;
-        let [shared, alone, unanswered, beaten, failed, refused] =
-            [shared, alone, unanswered, beaten, failed, refused].map(|counter| counter.load(Ordering::Relaxed));
-        Tally { shared, alone, unanswered, beaten, failed, refused }
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // A fetch is read before the calls that explain it, because another one may follow meanwhile.
+        Tally {
+            shared: read(&self.seen.shared),
+            alone: read(&self.seen.alone),
+            needless: read(&self.seen.needless),
+            unanswered: read(&self.seen.unanswered),
+            unsaved: read(&self.seen.unsaved),
+            beaten: read(&self.seen.beaten),
+            failed: read(&self.seen.failed),
+            refused: read(&self.seen.refused),
+        }
+    }
+
+    /// Whether it leaves the store alone now.
+    pub fn is_suspended(&self) -> bool {
+        self.seen.suspended_until.lock().unwrap().is_some_and(|end| Instant::now() < end)
     }
 
     /// `SIGSTOP`.
@@ -149,10 +172,14 @@ impl Drop for Worker {
 pub struct Tally {
     /// Fetches under the lease.
     pub shared: u64,
-    /// Fetches without it: the store gave no answer, or was left alone.
+    /// Fetches without it: the store gave no answer, or was left alone after that.
     pub alone: u64,
+    /// Fetches without it although the store answered. There must be none.
+    pub needless: u64,
     /// Calls to the store without an answer in time.
     pub unanswered: u64,
+    /// Saves among them, so another replica fetches once more.
+    pub unsaved: u64,
     /// Saves that were refused, because another replica was faster.
     pub beaten: u64,
     /// Requests without a token.
@@ -166,7 +193,9 @@ impl Sum for Tally {
         all.fold(Tally::default(), |sum, one| Tally {
             shared: sum.shared + one.shared,
             alone: sum.alone + one.alone,
+            needless: sum.needless + one.needless,
             unanswered: sum.unanswered + one.unanswered,
+            unsaved: sum.unsaved + one.unsaved,
             beaten: sum.beaten + one.beaten,
             failed: sum.failed + one.failed,
             refused: sum.refused + one.refused,
@@ -216,8 +245,14 @@ impl Workers {
         self.running.iter().map(Worker::tally).chain([self.killed]).sum()
     }
 
+    /// How many leave the store alone now.
+    pub fn suspended(&self) -> u64 {
+        u64::try_from(self.running.iter().filter(|worker| worker.is_suspended()).count()).unwrap()
+    }
+
     /// Lets all end, and adds up their reports.
     pub fn stop(self) -> Report {
+        assert_eq!(self.tally().needless, 0, "fetches without the lease, although the store answered");
         let mut all = Report::default();
         for worker in self.running {
             let report = worker.stop();

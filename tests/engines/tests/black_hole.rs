@@ -1,7 +1,9 @@
-//! A store whose packets get lost without a word costs one cold request of a process, and that less than 100 ms.
+//! A store whose packets get lost without a word costs one cold request of each fleet that a process has, and that less
+//! than 100 ms.
 //!
-//! No server is needed. The limit of a call is 95 ms, and the rest is what the machine needs to notice its end. So the
-//! shortest of some processes is compared: on a busy machine, the others have to wait for the processor as well.
+//! No server is needed. The limit of a call is 95 ms, and the rest is what the machine needs to notice its end. The
+//! median of some fleets, each of one process, is compared. On a machine that is busy with something else, all of them
+//! wait for the processor as well, so up to three rounds are made.
 
 #![allow(clippy::disallowed_methods, reason = "real sockets, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
@@ -18,7 +20,8 @@ use bearer_token_redis::RedisStore;
 use engines::{black_hole::BlackHole, world::KEY};
 use tokio::task::JoinSet;
 
-const PROCESSES: usize = 10;
+const FLEETS: usize = 11;
+const ROUNDS: usize = 3;
 const AT_A_TIME: usize = 5;
 const MOST: Duration = Duration::from_millis(100);
 
@@ -34,7 +37,7 @@ async fn cold(provider: TokenProvider) -> Duration {
     asked.elapsed()
 }
 
-/// What a process waits for: the first cold requests, which come at a time, and the next one.
+/// What one fleet waits for: the first cold requests, which come at a time, and the next one.
 async fn waits(store: impl SharedStore) -> (Duration, Duration) {
     let fleet = Fleet::builder(store, SealingKeys::new(KEY)).build().unwrap();
     let mut requests = JoinSet::new();
@@ -46,24 +49,29 @@ async fn waits(store: impl SharedStore) -> (Duration, Duration) {
 }
 
 async fn costs_one_request<S: SharedStore>(what: &str, store: impl Fn(u16) -> S, black_hole: BlackHole) {
-    let (mut firsts, mut nexts) = (Vec::new(), Vec::new());
-    for _ in 0..PROCESSES {
-        let (first, next) = waits(store(black_hole.port())).await;
-        firsts.push(first);
-        nexts.push(next);
+    let mut medians = Vec::new();
+    for _ in 0..ROUNDS {
+        let (mut firsts, mut nexts) = (Vec::new(), Vec::new());
+        for _ in 0..FLEETS {
+            let (first, next) = waits(store(black_hole.port())).await;
+            firsts.push(first);
+            nexts.push(next);
+        }
+        firsts.sort();
+        nexts.sort();
+        let (first, next) = (firsts[FLEETS / 2], nexts[FLEETS / 2]);
+        println!(
+            "{what}: the median of {AT_A_TIME} cold requests at a time {first:?} ({:?} to {:?}), of the next one {next:?}",
+            firsts[0],
+            firsts[FLEETS - 1]
+        );
+        assert!(firsts[0] >= Duration::from_millis(80), "{what}: the store answered: {firsts:?}");
+        if first <= MOST && next <= MOST / 10 {
+            return;
+        }
+        medians.push((first, next));
     }
-    firsts.sort();
-    nexts.sort();
-    println!(
-        "{what}: {AT_A_TIME} cold requests at a time {:?} to {:?}, the next one {:?} to {:?}",
-        firsts[0],
-        firsts[PROCESSES - 1],
-        nexts[0],
-        nexts[PROCESSES - 1]
-    );
-    assert!(firsts[0] >= Duration::from_millis(80), "{what}: the store answered: {firsts:?}");
-    assert!(firsts[0] <= MOST, "{what}: {firsts:?}");
-    assert!(nexts[0] <= MOST / 10, "{what}: {nexts:?}");
+    panic!("{what}: {medians:?}");
 }
 
 fn redis(port: u16) -> RedisStore {

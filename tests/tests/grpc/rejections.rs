@@ -1,5 +1,14 @@
 //! Status 16 from a real server, in headers and in trailers.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bearer_token::{
+    Rejection,
+    observe::{Event, EventKind, Observer},
+};
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -9,7 +18,7 @@ use tower::Layer;
 
 use crate::{
     echo::{EchoClient, Text, serve, text},
-    support::{Setup, endpoint, layer, within},
+    support::{Setup, builder, endpoint, layer, within},
 };
 
 #[tokio::test]
@@ -54,6 +63,32 @@ async fn l31_a_rejection_in_unary_trailers_renews_the_token() {
     assert_eq!(refused.code(), Code::Unauthenticated);
     within(client.say(text("hello"))).await.unwrap();
     assert_eq!(setup.door.seen(), ["token-1", "token-2"]);
+}
+
+/// Counts the requests that were refused and not sent once more.
+#[derive(Clone, Default)]
+struct NotReplayed(Arc<AtomicUsize>);
+
+impl Observer for NotReplayed {
+    fn on_event(&self, event: &Event<'_>) {
+        if matches!(event.kind, EventKind::NotReplayed { rejection: Rejection::Renewing, .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_trailers_is_never_replayed_and_told() {
+    let (setup, told) = (Setup::start().await, NotReplayed::default());
+    let provider = builder(&setup.clock, setup.source.clone()).observer(told.clone()).build().unwrap();
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut client = EchoClient::new(layer(&provider).watch_trailers().layer(setup.channel()));
+    let mut words = within(client.repeat(text("hello"))).await.unwrap().into_inner();
+    within(words.message()).await.unwrap();
+    assert_eq!(told.0.load(Ordering::SeqCst), 0);
+    within(words.message()).await.unwrap_err();
+    assert_eq!(told.0.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

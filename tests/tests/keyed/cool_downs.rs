@@ -73,6 +73,71 @@ async fn a_failed_build_is_remembered_like_a_failed_fetch() {
     assert_eq!(bench.builds(), 3);
 }
 
+/// A map of tenants none of which exists. Each call of the build function does this first.
+fn without_tenants(bench: &Bench, during: impl Fn(u64) + Send + Sync + 'static) -> KeyedProviders<u64> {
+    let builds = bench.builds.clone();
+    KeyedProviders::builder(move |_: &u64| {
+        during(builds.fetch_add(1, Ordering::SeqCst));
+        Err(Error::new(ErrorKind::Source, "there is no such tenant"))
+    })
+    .platform(bench.platform.clone())
+    .build()
+    .unwrap()
+}
+
+#[test]
+fn l66_builds_that_fail_at_once_count_as_one_failure() {
+    let (bench, together) = (Bench::new(), std::sync::Barrier::new(8));
+    let tenants = without_tenants(&bench, move |build| {
+        if build < 8 {
+            together.wait();
+        }
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| tenants.get(&7).unwrap_err());
+        }
+    });
+    assert_eq!(bench.builds(), 8);
+    assert!(tenants.get(&7).is_err());
+    assert_eq!(bench.builds(), 8, "it is remembered");
+    // The first wait is a second, and the eighth would be a minute.
+    bench.clock.advance(2 * SECOND);
+    assert!(tenants.get(&7).is_err());
+    assert_eq!(bench.builds(), 9);
+}
+
+#[test]
+fn the_wait_begins_at_the_end_of_a_slow_build() {
+    let bench = Bench::new();
+    let clock = bench.clock.clone();
+    let tenants = without_tenants(&bench, move |_| clock.advance(5 * SECOND));
+    for _ in 0..3 {
+        assert!(tenants.get(&7).is_err());
+    }
+    assert_eq!(bench.builds(), 1);
+}
+
+#[test]
+fn a_failed_build_beside_a_provider_is_not_remembered() {
+    let bench = Bench::new();
+    let map = Arc::new(std::sync::OnceLock::<KeyedProviders<u64>>::new());
+    let (inner, seen) = (bench.clone(), map.clone());
+    let tenants = KeyedProviders::builder(move |&tenant: &u64| {
+        if inner.builds.fetch_add(1, Ordering::SeqCst) == 0 {
+            // Another caller is faster, and succeeds.
+            seen.get().unwrap().get(&tenant)?;
+            return Err(Error::new(ErrorKind::Source, "the table of tenants is down"));
+        }
+        Ok(TokenProvider::builder(inner.source(tenant)).platform(inner.platform.clone()))
+    });
+    let tenants = map.get_or_init(|| tenants.platform(bench.platform.clone()).build().unwrap());
+    assert!(tenants.get(&7).is_ok(), "the provider of the other");
+    tenants.retain(|_, _| false);
+    assert!(tenants.get(&7).is_ok(), "no error of the time before");
+    assert_eq!(bench.builds(), 3);
+}
+
 #[tokio::test]
 async fn l66_failed_builds_push_out_no_cool_down() {
     let bench = Bench::replying(down);

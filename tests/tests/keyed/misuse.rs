@@ -76,6 +76,22 @@ fn a_key_that_is_removed_meanwhile_is_built_anew() {
 }
 
 #[test]
+fn the_removal_of_another_key_refuses_no_provider() {
+    static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
+    let bench = Bench::new();
+    let inner = bench.clone();
+    let tenants = KeyedProviders::<u64>::builder(move |&tenant| {
+        inner.builds.fetch_add(1, Ordering::SeqCst);
+        TENANTS.get().unwrap().remove(&(tenant + 1));
+        Ok(TokenProvider::builder(inner.source(tenant)).platform(inner.platform.clone()))
+    });
+    // They share a table.
+    let tenants = TENANTS.get_or_init(|| tenants.max_providers(4).build().unwrap());
+    assert!(tenants.get(&1).is_ok());
+    assert_eq!(bench.builds(), 1);
+}
+
+#[test]
 fn a_build_function_that_removes_its_key_comes_to_an_end() {
     static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
     static BUILDS: AtomicU64 = AtomicU64::new(0);

@@ -180,6 +180,23 @@ fn a_paragraph_follows_each_list_of_messages() {
 }
 
 #[test]
+fn a_list_of_messages_holds_nothing_else() {
+    let (_, lists) = CHAPTER.split_once("\n## Messages\n").unwrap();
+    for block in lists.replace("\n  ", " ").split("\n\n") {
+        let lines: Vec<_> = block.lines().filter(|line| !line.is_empty()).collect();
+        let messages = lines.iter().filter(|line| line.starts_with("- ")).count();
+        assert!(messages == 0 || messages == lines.len(), "an empty line is missing in {block}");
+    }
+}
+
+#[test]
+fn each_message_is_told_once() {
+    let mut told = BTreeSet::new();
+    let twice: Vec<_> = lines().into_iter().filter(|message| !told.insert(message.clone())).collect();
+    assert!(twice.is_empty(), "{CHAPTER_PATH} has these twice: {twice:#?}");
+}
+
+#[test]
 fn every_source_that_is_left_out_exists() {
     for path in PRINTS {
         let path = path.trim_end_matches('/');
@@ -202,6 +219,10 @@ fn every_kind_has_a_paragraph() {
 
 /// The lines of the chapter's lists of messages.
 fn chapter() -> BTreeSet<String> {
+    lines().into_iter().collect()
+}
+
+fn lines() -> Vec<String> {
     let (_, lists) = CHAPTER.split_once("\n## Messages\n").unwrap();
     let lists = lists.replace("\n  ", " ");
     let lines = lists.lines().filter_map(|line| line.strip_prefix("- "));

@@ -207,9 +207,9 @@ impl SigningKey {
 
     /// Signs with a key that is in another place: a KMS, an HSM, another process.
     ///
-    /// The private key then never enters this process. Each JWT costs one call of the service: one per lifetime of a
-    /// bearer, and one per token request for an assertion. So choose a long
-    /// [lifetime](crate::jwt::JwtTemplateBuilder::lifetime) for bearers.
+    /// The private key then never enters this process. Each JWT costs one call of that place. A JWT that is the bearer
+    /// itself is signed once per lifetime, so choose a long [lifetime](crate::jwt::JwtTemplateBuilder::lifetime). An
+    /// assertion is signed for each token request.
     pub fn remote(signer: impl Signer) -> Self {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }

@@ -149,8 +149,8 @@ pub(crate) enum Method {
 impl ClientAuth {
     /// Sends no client authentication. This is the default.
     ///
-    /// For grants that identify the client by themselves, as the JWT bearer grant does at Google and Salesforce, and
-    /// for token exchange with a platform's identity. If the server wanted authentication, it responds with
+    /// It is for grants that identify the client by themselves: the JWT bearer grant at Google and Salesforce, and token
+    /// exchange with a platform's identity. If the server wanted authentication, it responds with
     /// `invalid_client` or 401, and the error says that this request had none.
     pub fn none() -> Self {
         Method::None.into()

@@ -151,17 +151,18 @@ pub enum EventKind<'a> {
         /// What became of it.
         outcome: Rejection,
     },
-    /// An adapter sends a refused request once more.
+    /// An adapter sends a refused request once more. It has been authorized anew.
     #[non_exhaustive]
     Replayed {
         /// What became of the bearer that was refused.
         rejection: Rejection,
     },
-    /// A refused request is not sent once more, although that could go better, so the caller gets the refusal.
+    /// A refused request is not sent once more, although a replay could succeed.
     ///
-    /// There are four reasons. No replay is set up, the body cannot be sent again, the request may have been
-    /// redirected, or it was sent twice already. Each refusal whose outcome is `Renewing`, `Superseded` or `Settling`
-    /// has either this event or `Replayed`, if an adapter sent the request.
+    /// There are five reasons. No replay is set up, the body cannot be sent again, the request may have been
+    /// redirected, it was sent twice already, or the replay got no bearer or was given up by its caller before it was
+    /// sent. In the last case the caller gets an error or nothing, in the others the refusal. Each refusal whose outcome
+    /// is `Renewing`, `Superseded` or `Settling` has either this event or `Replayed`, if an adapter sent the request.
     #[non_exhaustive]
     NotReplayed {
         /// What became of the bearer that was refused.
@@ -355,7 +356,8 @@ pub enum EventKind<'a> {
         /// What is wrong with them.
         error: &'a Error,
     },
-    /// The shared store gives no answers, so it is left alone, and each replica fetches for itself.
+    /// The shared store gives no answers, or its settings are refused. It is left alone for a while, and each replica
+    /// fetches for itself.
     #[non_exhaustive]
     SharedStoreSuspended {
         /// The last error.

@@ -334,7 +334,7 @@ fn of_stores(error: &Error) -> Vec<Row<'_>> {
         (Kind::SharedKeysMissing { error }, "WARN the sealing keys", "error=gone", &[]),
         (
             Kind::SharedStoreSuspended { error, pause: SECOND },
-            "WARN the shared store gives no answers",
+            "WARN the shared store cannot be used now",
             "pause=1s",
             &[],
         ),

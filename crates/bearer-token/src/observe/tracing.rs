@@ -130,7 +130,7 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
             debug!(
                 target: TARGET, provider, rejection = rejection.as_str(),
                 "a rejected request is not sent once more: no replay is set up, its body cannot be sent again, it may have \
-                 been redirected, or it was sent twice already"
+                 been redirected, it was sent twice already, or its replay got no token or was given up"
             );
         }
         EventKind::CacheRead { state } => {
@@ -310,7 +310,7 @@ fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
         EventKind::SharedStoreSuspended { error, pause } => {
             warn!(
                 target: TARGET, provider, kind = ?error.kind(), %error, ?pause,
-                "the shared store gives no answers; each replica fetches for itself until it is asked again"
+                "the shared store cannot be used now; each replica fetches for itself until it is asked again"
             );
         }
         EventKind::SharedStoreResumed {} => {

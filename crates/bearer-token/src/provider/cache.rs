@@ -117,7 +117,8 @@ struct State {
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
-    /// Whether the provider has left its map. Only tickets still know it, and none of them starts a fetch.
+    /// Whether the provider has left its map by an eviction. Tickets and a look at its credential may still know it. From
+    /// then on, no flight begins.
     is_retired: bool,
 }
 
@@ -231,8 +232,8 @@ impl Cache {
         lock(&self.state).flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now))
     }
 
-    /// Takes a provider without clones out of service, unless a fetch is in progress. From then on no rejection starts
-    /// one: the next provider of the key may have one of its own.
+    /// Takes a provider without clones out of service, unless a fetch is in progress. From then on none begins: the
+    /// next provider of the key may have one of its own.
     pub(crate) fn retire(&self, now: Moment) -> bool {
         let mut state = lock(&self.state);
         let is_fetching = state.flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now));
@@ -276,6 +277,10 @@ impl Cache {
         };
         if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
             return if want == Want::Refresh { Decision::Nothing } else { Decision::Wait(current.flight.clone()) };
+        }
+        if state.is_retired {
+            // The next provider of the key may have a flight.
+            return Decision::Nothing;
         }
         let cooling = self.cooling(now);
         let (reason, stale_for) = match want {

@@ -122,7 +122,7 @@ impl TokenFuture {
                 };
                 Ok(self.subscribe(&flight, driver, true))
             }
-            // Only refreshes in the background get this.
+            // Only refreshes in the background get this, and a look at the credential of an evicted provider.
             Decision::Nothing => Err(Err(self.gave_up())),
         }
     }

@@ -259,7 +259,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// credential was replaced. Returns whether there was a provider.
     ///
     /// A provider of this key that is being built at the same time may be made from the old credential. It is dropped,
-    /// and the build function is called again.
+    /// and the build function is called again. If the key is removed during eight calls in a row, the provider of the
+    /// last one is kept.
     pub fn remove<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

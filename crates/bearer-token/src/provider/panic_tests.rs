@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use super::{TokenFuture, TokenProvider};
+use super::{KeyedProviders, ProviderState, TokenFuture, TokenProvider};
 use crate::{
     error::{Error, ErrorKind},
     platform::{BoxFuture, Clock, Entropy, Moment, Platform, Spawn},
     provider::bearer::Bearer,
-    source::FetchContext,
+    source::{CredentialInUse, FetchContext, StaticToken, TokenSource},
     test_support::ManualClock,
     token::AccessToken,
 };
@@ -149,4 +149,40 @@ async fn a_spawner_that_panics_costs_no_request_its_stale_token() {
     provider.token().await.unwrap();
     clock.advance(Duration::from_secs(80));
     assert_eq!(provider.token().await.unwrap().secret(), "token");
+}
+
+/// A source that panics when it is asked for its credential.
+struct Speechless;
+
+impl TokenSource for Speechless {
+    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        Ok(AccessToken::new("token"))
+    }
+
+    fn credential_in_use(&self) -> Option<CredentialInUse> {
+        panic!("told to panic");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_credential_in_use_leaves_the_rest_of_the_status() {
+    let providers = KeyedProviders::builder(|name: &&str| match *name {
+        "fine" => Ok(TokenProvider::builder(StaticToken::new("t"))),
+        _ => Ok(TokenProvider::builder(Speechless)),
+    });
+    let providers = providers.build().unwrap();
+    for name in ["fine", "speechless"] {
+        providers.get(&name).unwrap().token().await.unwrap();
+    }
+    let speechless = providers.get(&"speechless").unwrap();
+    let status = speechless.probe();
+    assert_eq!((status.state, status.credential.is_none()), (ProviderState::Fresh, true));
+    assert!(format!("{speechless:?}").contains("Fresh"), "{speechless:?}");
+    assert_eq!(providers.status(9).fresh, 2);
+    let mut kept = 0;
+    providers.retain(|_, _| {
+        kept += 1;
+        true
+    });
+    assert_eq!(kept, 2);
 }

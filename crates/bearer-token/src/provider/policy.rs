@@ -136,8 +136,8 @@ impl Policy {
 
     /// Sets the pause between renewals that rejections force. The first renewal is immediate.
     ///
-    /// The pause begins when a renewal ends, and doubles while each renewed bearer is rejected young: before it was in
-    /// service for as long as the limit. Default: 5 s, doubling to 5 min.
+    /// The pause begins when a renewal ends. It doubles while each renewed bearer is rejected before it was in service
+    /// for as long as the limit. Default: 5 s, doubling to 5 min.
     ///
     /// Replicas that share a token share this pause. It begins when the fetch of one of them ends. If another replica
     /// fetched a token without a rejection, as for a refresh, its first rejection is not delayed by a pause.

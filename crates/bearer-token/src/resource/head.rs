@@ -63,7 +63,7 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The host with its port, if there is one, and without user information. `None` where there is no scheme either.
+    /// The host, and its port if the URL names one; never user information. `None` if the URL has no scheme.
     pub fn authority(self) -> Option<&'a str> {
         let authority = match self.url {
             Url::Uri(uri) => uri.authority()?.as_str(),

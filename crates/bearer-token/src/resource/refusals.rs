@@ -34,7 +34,7 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// The HTTP status. With trailers, it is that of the head before them.
+    /// The HTTP status. For trailers: the status of the response that they end.
     pub fn status(&self) -> StatusCode {
         self.status
     }

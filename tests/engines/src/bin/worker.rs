@@ -6,9 +6,12 @@
 //! |---|---|
 //! | `ready` | it has its first token |
 //! | `fetch` | it begins to fetch a token under the lease |
-//! | `alone` | it begins to fetch a token without one, for itself |
-//! | `done` | either has ended |
+//! | `alone` | it begins to fetch a token for itself: its call to the store got no answer, or the store is left alone |
+//! | `needless` | it begins to fetch a token for itself, although the store answers |
+//! | `done` | each of these has ended |
 //! | `unanswered` | a call to the store got no answer |
+//! | `unsaved` | so did this one, which was a save |
+//! | `suspended` | the store is left alone, for the milliseconds that follow |
 //! | `beaten` | its save was refused, because another replica was faster |
 //! | `failed` | it gets no token |
 //! | `refused` | the API refuses its token |
@@ -18,10 +21,8 @@
 
 use std::{
     io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    mem,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -69,17 +70,65 @@ fn is_usable(bearer: &Bearer, clock: &OffClock) -> bool {
     bearer.expires_at().is_some_and(|end| end > clock.now().wall() + RESERVE)
 }
 
-/// Whether the fetch that begins next has the lease.
-#[derive(Clone, Default)]
-struct Leased(Arc<AtomicBool>);
+/// A fetch may begin this much later than the look at the pause that explains it, on a machine that is busy.
+const LATE: Duration = Duration::from_millis(500);
 
-impl Observer for Leased {
+/// What the store has said, which is the reason of the fetch that begins next.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Said>>);
+
+#[derive(Default)]
+struct Said {
+    has_lease: bool,
+    /// Whether its last call got no answer.
+    was_unanswered: bool,
+    /// The end of the time in which the store is left alone.
+    suspended_until: Option<Instant>,
+    /// Whether there is no store.
+    is_without: bool,
+}
+
+impl Said {
+    /// The word for the fetch that begins now. An answer explains one fetch.
+    fn reason(&mut self) -> &'static str {
+        let is_suspended = self.suspended_until.is_some_and(|end| Instant::now() < end + LATE);
+        match (mem::take(&mut self.has_lease), mem::take(&mut self.was_unanswered)) {
+            (true, _) => "fetch",
+            (false, was_unanswered) if was_unanswered || is_suspended || self.is_without => "alone",
+            (false, _) => "needless",
+        }
+    }
+}
+
+impl Asked {
+    fn without_store() -> Self {
+        Asked(Arc::new(Mutex::new(Said { is_without: true, ..Said::default() })))
+    }
+}
+
+impl Observer for Asked {
     fn on_event(&self, event: &Event<'_>) {
-        let EventKind::StoreCall { operation, outcome, .. } = event.kind else { return };
-        match (operation, outcome) {
-            (_, StoreOutcome::Failed) => tell("unanswered"),
-            (StoreOperation::Lease, StoreOutcome::Ok) => self.0.store(true, Ordering::Relaxed),
-            (StoreOperation::Save, StoreOutcome::Conflict) => tell("beaten"),
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event.kind {
+            EventKind::StoreCall { operation, outcome: StoreOutcome::Failed, .. } => {
+                said.was_unanswered = true;
+                tell("unanswered");
+                if matches!(operation, StoreOperation::Save) {
+                    tell("unsaved");
+                }
+            }
+            EventKind::StoreCall { operation, outcome, .. } => {
+                (said.was_unanswered, said.suspended_until) = (false, None);
+                match (operation, outcome) {
+                    (StoreOperation::Lease, StoreOutcome::Ok) => said.has_lease = true,
+                    (StoreOperation::Save, StoreOutcome::Conflict) => tell("beaten"),
+                    _ => {}
+                }
+            }
+            EventKind::SharedStoreSuspended { pause, .. } => {
+                said.suspended_until = Some(Instant::now() + pause);
+                tell(&format!("suspended {}", pause.as_millis()));
+            }
             _ => {}
         }
     }
@@ -88,12 +137,12 @@ impl Observer for Leased {
 /// Tells when it fetches.
 struct Telling<S> {
     source: S,
-    leased: Leased,
+    asked: Asked,
 }
 
 impl<S: TokenSource> TokenSource for Telling<S> {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        tell(if self.leased.0.swap(false, Ordering::Relaxed) { "fetch" } else { "alone" });
+        tell(self.asked.0.lock().unwrap_or_else(PoisonError::into_inner).reason());
         let result = self.source.fetch(cx).await;
         tell("done");
         result
@@ -111,9 +160,9 @@ fn tell(line: &str) {
 
 fn share(job: &Job, store: impl SharedStore) -> Result<TokenProvider> {
     let fleet = Fleet::builder(store, SealingKeys::file(&job.keys)).build()?;
-    let leased = Leased::default();
-    let source = fleet.share(Telling { source: endpoint(job)?, leased: leased.clone() })?;
-    provider(job, source, leased)
+    let asked = Asked::default();
+    let source = fleet.share(Telling { source: endpoint(job)?, asked: asked.clone() })?;
+    provider(job, source, asked)
 }
 
 fn endpoint(job: &Job) -> Result<TokenEndpoint> {
@@ -123,14 +172,14 @@ fn endpoint(job: &Job) -> Result<TokenEndpoint> {
 
 /// A provider for itself.
 fn alone(job: &Job, endpoint: TokenEndpoint) -> Result<TokenProvider> {
-    let leased = Leased::default();
-    provider(job, Telling { source: endpoint, leased: leased.clone() }, leased)
+    let asked = Asked::without_store();
+    provider(job, Telling { source: endpoint, asked: asked.clone() }, asked)
 }
 
-fn provider(job: &Job, source: impl TokenSource, leased: Leased) -> Result<TokenProvider> {
+fn provider(job: &Job, source: impl TokenSource, asked: Asked) -> Result<TokenProvider> {
     let platform = Platform::system().with_clock(OffClock(job.clock_offset));
     let origin: String = job.api_url.split('/').take(3).collect::<Vec<_>>().join("/");
-    Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).observer(leased).build()?)
+    Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).observer(asked).build()?)
 }
 
 async fn make(job: &Job) -> Result<TokenProvider> {

@@ -94,8 +94,8 @@ impl JwtTemplateBuilder {
         }
     }
 
-    /// Replaces the key. For a template that is made again when a key changes, as a
-    /// [`HotSwap`](crate::HotSwap::following_key) does: of a clone of this builder.
+    /// Replaces the key. For a template that is made again when a key changes: clone this builder, and replace the
+    /// key of the clone, as a [`HotSwap`](crate::HotSwap::following_key) does.
     pub fn key(mut self, key: SigningKey) -> Self {
         self.key = key;
         self

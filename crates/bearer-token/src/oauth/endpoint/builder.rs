@@ -429,8 +429,8 @@ impl TokenEndpointBuilder {
     /// # let _ = source; Ok(()) }
     /// ```
     ///
-    /// Share one transport among endpoints of the same needs, by cloning it: each has its own connections and CA
-    /// certificates.
+    /// Endpoints of the same needs share one transport by its clones. Each transport that is built has connections and CA
+    /// certificates of its own.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self

@@ -411,3 +411,17 @@ fn numbers_of_the_policy_are_used() {
     assert_eq!(cache.refused(&second, 5), Rejection::Declined);
     assert_eq!(cache.refused(&second, 6), Rejection::Renewing);
 }
+
+#[test]
+fn no_flight_begins_after_an_eviction() {
+    let cache = cache();
+    let flight = cache.begin(Want::Token, 0).flight;
+    assert!(!cache.retire(at(1)), "a fetch is in progress");
+    cache.bring(&flight, &bearer("first", 0, HOUR), 2);
+    assert!(cache.retire(at(3)));
+    // As after a look at the credential, which had begun before.
+    for want in [Want::Renewal, Want::Refresh] {
+        assert!(matches!(cache.decide(want, at(STALE + 1)), Decision::Nothing));
+    }
+    assert!(matches!(cache.decide(Want::Token, at(HOUR)), Decision::Nothing));
+}

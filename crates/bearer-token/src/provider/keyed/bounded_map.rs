@@ -8,6 +8,7 @@
 use std::hash::RandomState;
 use std::{
     borrow::Borrow,
+    collections::VecDeque,
     hash::{BuildHasher, Hash},
     ops::DerefMut,
     sync::{Arc, Weak},
@@ -90,8 +91,44 @@ fn seed() -> u64 {
 struct Writer<K, F> {
     /// What is remembered about keys that are not in the table.
     forgotten: Forgotten<K, F>,
-    /// How often [`BoundedMap::remove`] was called for a key of this table.
-    removals: u64,
+    removals: Removals,
+}
+
+/// How many removals of a table are remembered by their hash.
+const REMOVALS: usize = 8;
+
+/// The keys of a table that [`BoundedMap::remove`] was called for.
+#[derive(Default)]
+struct Removals {
+    number: u64,
+    /// The hashes of the last ones.
+    last: VecDeque<u64>,
+    /// The number of the last removal of all keys.
+    cleared: u64,
+}
+
+impl Removals {
+    fn add(&mut self, hash: u64) {
+        self.number += 1;
+        if self.last.len() >= REMOVALS {
+            self.last.pop_front();
+        }
+        self.last.push_back(hash);
+    }
+
+    fn add_all(&mut self) {
+        self.number += 1;
+        self.cleared = self.number;
+        self.last.clear();
+    }
+
+    /// Whether a key may have been removed since then. It is certain unless more keys were removed than are remembered.
+    fn may_have(&self, hash: u64, since: Begun) -> bool {
+        let unseen = usize::try_from(self.number - since.removals).unwrap_or(usize::MAX);
+        self.cleared > since.removals
+            || unseen > REMOVALS
+            || self.last.iter().rev().take(unseen).any(|removed| *removed == hash)
+    }
 }
 
 /// What a value is made from may be outdated once its key was removed. This is the moment at which making it began.
@@ -133,7 +170,7 @@ where
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
         // Twice the average: with an uneven spread over the shards, nothing is forgotten early.
         let remembered = 2 * bound.div_ceil(tables);
-        let writer = || Writer { forgotten: Forgotten::with_capacity(remembered), removals: 0 };
+        let writer = || Writer { forgotten: Forgotten::with_capacity(remembered), removals: Removals::default() };
         let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(writer()) };
         BoundedMap {
             hasher: SeedableRandomState::with_seed(seed(), SharedSeed::global_random()),
@@ -192,12 +229,13 @@ where
 
     /// Notes that a value of a key is going to be made, for [`insert`](Self::insert).
     pub(crate) fn begin<Q: Hash + ?Sized>(&self, key: &Q) -> Begun {
-        Begun { removals: lock(&self.shard(self.hash(key)).writer).removals }
+        Begun { removals: lock(&self.shard(self.hash(key)).writer).removals.number }
     }
 
-    /// Whether neither the key nor one in its table was removed since then.
+    /// Whether the key was not removed since then. After many removals in its table, that is not known.
     pub(crate) fn is_current(&self, begun: Begun, key: &K) -> bool {
-        self.begin(key).removals == begun.removals
+        let hash = self.hash(key);
+        !lock(&self.shard(hash).writer).removals.may_have(hash, begun)
     }
 
     /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
@@ -226,7 +264,7 @@ where
             if let Some(entry) = found {
                 entry.touch();
                 (entry.value.clone(), None, Some(value))
-            } else if begun.is_some_and(|begun| begun.removals != writer.removals) {
+            } else if begun.is_some_and(|begun| writer.removals.may_have(hash, begun)) {
                 drop(writer);
                 return Err(Removed(key));
             } else {
@@ -281,7 +319,7 @@ where
         let shard = self.shard(hash);
         let (entry, _forgotten, _old) = {
             let mut writer = lock(&shard.writer);
-            writer.removals += 1;
+            writer.removals.add(hash);
             let what = writer.forgotten.take(key);
             let old = shard.table.get();
             let entry = old.as_deref().and_then(|table| table.find(hash, |entry| entry.key.borrow() == key)).cloned();
@@ -303,7 +341,7 @@ where
     pub(crate) fn clear(&self) {
         for shard in &self.shards {
             let mut writer = lock(&shard.writer);
-            writer.removals += 1;
+            writer.removals.add_all();
             let forgotten = writer.forgotten.take_all();
             let old = shard.table.get();
             let places = old.as_deref().map(|old| self.replace(shard, old, |_| false));

@@ -22,6 +22,10 @@ pub(super) struct BuildFailures<K> {
     shards: Box<[Mutex<Forgotten<K, Failure>>]>,
 }
 
+/// When the wait after the last failure ended, if there was one. It tells one failure of a key from the next.
+#[derive(Clone, Copy)]
+pub(super) struct Before(Option<u64>);
+
 impl<K: Eq> BuildFailures<K> {
     pub(super) fn new(bound: usize) -> Self {
         let shards = bound.saturating_mul(2).div_ceil(PER_SHARD).next_power_of_two().min(MAX_SHARDS);
@@ -33,20 +37,35 @@ impl<K: Eq> BuildFailures<K> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
     }
 
-    /// The error for a caller while it is too early to call the build function again.
-    pub(super) fn refusal<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, now: Moment) -> Option<Error>
+    /// The last failure of a key, to be given to [`add`](Self::add) if the build that begins now fails too.
+    ///
+    /// # Errors
+    ///
+    /// That failure's, while it is too early to call the build function again.
+    pub(super) fn before<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, now: Moment) -> Result<Before, Error>
     where
         K: Borrow<Q>,
     {
-        let shard = lock(self.shard(hash));
-        shard.get(key).filter(|failure| now.monotonic_nanos() < failure.until).map(|failure| failure.error.clone())
+        match lock(self.shard(hash)).get(key) {
+            Some(failure) if now.monotonic_nanos() < failure.until => Err(failure.error.clone()),
+            other => Ok(Before(other.map(|failure| failure.until))),
+        }
     }
 
-    /// Remembers an error. The wait grows from failure to failure, like that of a provider with the default policy.
-    pub(super) fn add(&self, hash: u64, key: K, error: Error, now: Moment, platform: &Platform) {
+    /// Remembers an error at the end of the call that failed. The wait grows from failure to failure, like that of a
+    /// provider with the default policy.
+    ///
+    /// Calls for one key that were in progress at the same time count as one failure.
+    pub(super) fn add(&self, hash: u64, key: K, before: Before, error: Error, now: Moment, platform: &Platform) {
         let draw = Draw::new(platform);
         let mut shard = lock(self.shard(hash));
-        let in_a_row = shard.get(&key).map_or(0, |failure| failure.in_a_row).saturating_add(1);
+        let in_a_row = match shard.get(&key) {
+            None => 1,
+            Some(failure) if before.0 == Some(failure.until) => failure.in_a_row.saturating_add(1),
+            // Another call has failed meanwhile.
+            Some(failure) if now.monotonic_nanos() < failure.until => return,
+            Some(failure) => failure.in_a_row,
+        };
         let wait = Policy::default().cool_down(&error, in_a_row, draw);
         let until = now.after(wait).monotonic_nanos();
         let outdated = shard.put(key, Failure { error, until, in_a_row });

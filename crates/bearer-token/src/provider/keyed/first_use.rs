@@ -11,6 +11,7 @@ use std::{
 use super::{
     Inner,
     bounded_map::{Begun, Removed},
+    build_failures::Before,
 };
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -22,8 +23,8 @@ use crate::{
 /// How many build functions may be in progress inside each other, on one thread.
 const MAX_DEPTH: u32 = 8;
 
-/// How often a provider is built anew because its key, or one beside it, was removed meanwhile. The last one is kept
-/// even then: a build function that itself removes keys must come to an end.
+/// How often a provider is built because its key was removed meanwhile. The last one is kept even then: a build
+/// function that itself removes its key must come to an end.
 const MAX_BUILDS: u32 = 8;
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
@@ -34,11 +35,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let now = self.platform.now();
         let hash = self.map.hash(key);
-        if let Some(error) = self.build_failures.refusal(hash, key, now) {
-            return Err(error);
-        }
+        let before = self.build_failures.before(hash, key, self.platform.now())?;
         let mut key = key.to_owned();
         let mut builds = 1;
         loop {
@@ -47,9 +45,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
                 let message = "the map of providers was shut down: it gives none any more";
                 return Err(Error::new(ErrorKind::Abandoned, message).with_retry(Retry::AfterChange));
             }
-            let provider = match self.call(&key) {
+            let built = self.call(&key);
+            // The call may have taken long.
+            let now = self.platform.now();
+            let provider = match built {
                 Ok(provider) => provider,
-                Err(error) => return Err(self.keep_failure(hash, &key, error, begun, now)),
+                Err(error) => return self.keep_failure(hash, &key, before, error, begun, now),
             };
             let begun = (builds < MAX_BUILDS).then_some(begun);
             match self.keep(hash, key, provider, begun, now)? {
@@ -78,10 +79,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
             );
             return Err(Error::new(ErrorKind::Source, message));
         };
-        self.build_failures.forget(hash, &key);
+        let lookup = key.clone();
         let provider = self.map.insert(place, begun, key, provider, now, |provider, failure| {
             provider.inner.cache.resume_cool_down(failure);
         });
+        if provider.is_ok() {
+            // In this order: a failure that is added later finds the provider.
+            self.build_failures.forget(hash, &lookup);
+        }
         // If the map was shut down since the look at it, the locks that both take have made that visible.
         if self.shut_down.load(Ordering::Relaxed) == 1 {
             self.map.clear();
@@ -89,14 +94,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         Ok(provider)
     }
 
-    /// Remembers an error of the build function, unless the key was removed meanwhile. Returns the error.
-    fn keep_failure(&self, hash: u64, key: &K, error: Error, begun: Begun, now: Moment) -> Error {
-        self.build_failures.add(hash, key.clone(), error.clone(), now, &self.platform);
-        // In this order: a removal that is not seen here comes later, and forgets the error itself.
-        if !self.map.is_current(begun, key) {
+    /// Remembers an error of the build function and returns it, unless the key was removed meanwhile, or another caller
+    /// has built its provider. That one is returned then.
+    fn keep_failure(
+        &self,
+        hash: u64,
+        key: &K,
+        before: Before,
+        error: Error,
+        begun: Begun,
+        now: Moment,
+    ) -> Result<TokenProvider, Error> {
+        self.build_failures.add(hash, key.clone(), before, error.clone(), now, &self.platform);
+        // In this order: a removal or a provider that is not seen here comes later, and forgets the error itself.
+        let provider = self.map.get(key);
+        if provider.is_some() || !self.map.is_current(begun, key) {
             self.build_failures.forget(hash, key);
         }
-        error
+        provider.ok_or(error)
     }
 
     /// Calls the build function, which is user code: it may panic, or call itself.

@@ -89,7 +89,7 @@ impl<S: SharedStore> Inner<S> {
         let answer = platform.before(until, call).await;
         answer.unwrap_or_else(|| Err(Down::new(format!("it did not answer within {SHARED_TOKEN_CALL:?}")))).map_err(
             |down| {
-                let message = "the shared store of the refresh token gave no answer, so no refresh token is sent";
+                let message = "the shared store of the refresh token cannot be used now, so no refresh token is sent";
                 Error::new(ErrorKind::Source, message).with_source(down)
             },
         )

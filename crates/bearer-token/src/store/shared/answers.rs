@@ -143,7 +143,8 @@ pub enum Saved {
     Changed(Snapshot),
 }
 
-/// The store gave no answer: it is unreachable, failing, or refuses this client.
+/// The store cannot be used: it is unreachable, fails, refuses this client, or has settings with which it may lose
+/// writes.
 ///
 /// The message and the source end up in logs: keep URLs with passwords, records and credentials out of them.
 ///
