@@ -38,7 +38,7 @@ pub fn tell_of_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
 /// `rejection` of `Declined`.
 #[cold]
 pub fn tell_of_no_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
-    if rejection.may_go_better() {
+    if rejection.can_replay_succeed() {
         ticket.tell(EventKind::NotReplayed { rejection });
     }
 }

@@ -161,8 +161,8 @@ pub enum EventKind<'a> {
     ///
     /// There are five reasons. No replay is set up, the body cannot be sent again, the request may have been
     /// redirected, it was sent twice already, or the replay got no bearer or was given up by its caller before it was
-    /// sent. In the last case the caller gets an error or nothing, in the others the refusal. Each refusal whose outcome is `Renewing`, `Superseded` or `Settling`
-    /// has either this event or `Replayed`, if an adapter sent the request.
+    /// sent. In the last case the caller gets an error or nothing, in the others the refusal. Each refusal whose outcome
+    /// is `Renewing`, `Superseded` or `Settling` has either this event or `Replayed`, if an adapter sent the request.
     #[non_exhaustive]
     NotReplayed {
         /// What became of the bearer that was refused.

@@ -325,7 +325,7 @@ impl Known {
             zero("bearer_token.rejections", &[("outcome", outcome.as_str())]);
             zero("bearer_token.replays", &[("outcome", outcome.as_str())]);
         }
-        for outcome in Rejection::ALL.into_iter().filter(|outcome| outcome.may_go_better()) {
+        for outcome in Rejection::ALL.into_iter().filter(|outcome| outcome.can_replay_succeed()) {
             zero("bearer_token.not_replayed", &[("outcome", outcome.as_str())]);
         }
         for outcome in ["passed", "refused"] {

@@ -58,15 +58,15 @@ impl Rejection {
     pub(crate) const ALL: [Rejection; 4] =
         [Rejection::Renewing, Rejection::Superseded, Rejection::Declined, Rejection::Settling];
 
-    /// Whether sending the request again at once can go better.
+    /// Whether sending the request again at once can succeed.
     ///
     /// It does not say that the request is safe to send twice: only the caller knows its method and body.
     pub fn is_replay_useful(self) -> bool {
         matches!(self, Rejection::Renewing | Rejection::Superseded)
     }
 
-    /// Whether sending the request again can go better, at once or later.
-    pub(crate) fn may_go_better(self) -> bool {
+    /// Whether sending the request again can succeed, at once or later.
+    pub(crate) fn can_replay_succeed(self) -> bool {
         self.is_replay_useful() || self == Rejection::Settling
     }
 
