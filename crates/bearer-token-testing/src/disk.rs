@@ -17,25 +17,20 @@ use bearer_token::{
 /// and which of your alerts fire.
 ///
 /// ```
-/// use bearer_token::{TokenProvider, oauth::{ClientAuth, RefreshToken, TokenEndpoint}};
-/// use bearer_token_testing::{AuthorizationServer, Client, Consent, Disk, RefreshTokens};
+/// use bearer_token::{platform::Platform, store::{RefreshTokenStore, StoredToken}};
+/// use bearer_token_testing::Disk;
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let server = AuthorizationServer::start()?;
-/// server.register(Client::public("app"));
-/// server.refresh_tokens(RefreshTokens::rotating());
-/// let consent = server.consent(Consent::new("app", "alice"))?;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let disk = Disk::new("the first"); // for `RefreshToken::new(disk.clone())`
 ///
-/// let disk = Disk::new(consent);
-/// let source = TokenEndpoint::builder(server.token_url(), RefreshToken::new(disk.clone()))
-///     .client_auth(ClientAuth::public("app"))
-///     .build()?;
-/// let provider = TokenProvider::new(source)?;
-///
+/// // What a provider does when it got the next one:
+/// let platform = Platform::system();
+/// let (seen, next) = (disk.load(&platform).await?, StoredToken::new("the next"));
 /// disk.fill();
-/// assert!(provider.refresh_now().await.is_err());
+/// assert!(disk.swap(&platform, seen.as_ref(), Some(&next)).await.is_err());
 /// disk.make_room();
-/// provider.refresh_now().await?;
+/// assert!(disk.swap(&platform, seen.as_ref(), Some(&next)).await?);
+/// assert_eq!(disk.get(), Some(next));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
