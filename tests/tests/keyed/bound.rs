@@ -102,6 +102,20 @@ async fn the_idle_time_begins_with_the_first_look_after_a_use() {
     }
 }
 
+#[tokio::test]
+async fn new_keys_evict_idle_providers_within_twice_the_time() {
+    let bench = Bench::new();
+    let tenants = bench.tenants().max_idle(HOUR).build().unwrap();
+    // A new tenant a minute, which comes once, beside one that comes each minute.
+    for tenant in 1..=600 {
+        secret(&tenants, 0).await.unwrap();
+        secret(&tenants, tenant).await.unwrap();
+        assert!(tenants.len() <= 122, "{} after {tenant} minutes", tenants.len());
+        bench.clock.advance(60 * SECOND);
+    }
+    assert!(tenants.len() >= 60, "{}: evicted before its time", tenants.len());
+}
+
 #[test]
 fn no_tenant_gets_two_providers_across_threads() {
     let bench = Bench::new();

@@ -72,7 +72,10 @@ fn one_event(course: &Shared, map: &KeyedProviders<u64>) {
         22 => {
             let status = map.status(3);
             let all = status.fresh + status.stale + status.empty + status.cooling_down;
-            course.oracle.require(all <= 2 * BOUND && status.failing.len() <= 3, || format!("{status:?}"));
+            let worst = status.failing.iter().map(|(_, status)| status.failures_in_a_row);
+            course.oracle.require(worst.is_sorted_by(|one, next| one >= next), || format!("not the worst: {status:?}"));
+            // A map of this size has one table, which is read at one moment.
+            course.oracle.require(all <= BOUND, || format!("{all} states, the bound is {BOUND}"));
         }
         _ if course.planted == Planted::ForgottenCoolDown => {
             let failing = map.status(BOUND).failing.into_iter();

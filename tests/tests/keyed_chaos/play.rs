@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -88,11 +89,9 @@ pub(crate) fn in_virtual_time(seed: u64, planted: Planted) -> Result<Seen, Strin
     let world = World::new(seed);
     let play = Play::new(seed, world.platform(), planted, 60 * SECOND);
     let mut executor = Executor::new(world.clone());
-    let mut calling = vec![CALLS; CALLERS as usize];
     // Callers are on three runtimes. The trouble is on one of its own.
-    let runtime_of = |caller: usize| 1 + caller as u64 % 3;
-    for (caller, calls) in calling.iter().enumerate() {
-        executor.spawn(runtime_of(caller), Box::pin(play.caller().call(*calls)));
+    for caller in 0..CALLERS {
+        executor.spawn(1 + caller % 3, Box::pin(play.caller().call(CALLS)));
     }
     executor.spawn(9, Box::pin(play.trouble()));
     while play.ended.load(Ordering::Relaxed) < CALLERS * CALLS && play.course.oracle.is_content() {
@@ -101,7 +100,6 @@ pub(crate) fn in_virtual_time(seed: u64, planted: Planted) -> Result<Seen, Strin
             // One runtime is shut down with all its calls and fetches, and others take over from its callers.
             executor.shut_down(1 + world.below(3));
             play.ended.fetch_add(CALLS, Ordering::Relaxed);
-            calling.push(CALLS / 4);
             executor.spawn(1, Box::pin(play.caller().call(CALLS / 4)));
         }
     }
@@ -144,24 +142,29 @@ fn rest(play: &Play, executor: &mut Executor, after: &str) {
 /// The scheduler decides the order, and the seed only what the callers and the trouble want.
 pub(crate) fn on_threads(seed: u64, planted: Planted) -> Result<Seen, String> {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
-    let time = Time { clock: ManualClock::new(), runtime: runtime.handle().clone(), stands_still: Arc::default() };
+    let time = Time {
+        clock: ManualClock::new(),
+        runtime: runtime.handle().clone(),
+        stands_still: Arc::default(),
+        panicked: Arc::default(),
+    };
     let platform = Platform::system().with_clock(time.clock.clone()).with_spawn(time.clone());
     // Time passes faster than a thread gets its turn, so only a standstill counts as a call that never ends.
     let play = Play::new(seed, platform, planted, 3_600 * SECOND);
     runtime.block_on(async {
         let call = |calls| (0..CALLERS).map(|_| time.begin(play.caller().call(calls))).collect::<Vec<_>>();
         let trouble = time.begin(play.trouble());
-        time.pass(&play, &call(CALLS)).await;
+        time.pass(&play, call(CALLS)).await;
         play.over.store(true, Ordering::Relaxed);
-        time.pass(&play, &[trouble]).await;
-        time.pass(&play, &[time.begin(play.caller().recover())]).await;
+        time.pass(&play, vec![trouble]).await;
+        time.pass(&play, vec![time.begin(play.caller().recover())]).await;
         let late = call(20);
         for _ in 0..20 {
             time.advance(SECOND / 10);
             task::yield_now().await;
         }
         play.shut_down();
-        time.pass(&play, &late).await;
+        time.pass(&play, late).await;
         // Fetches that hang end at their deadline.
         let mut left = 10_000;
         while play.course.oracle.alive() > 0 && left > 0 {
@@ -169,6 +172,8 @@ pub(crate) fn on_threads(seed: u64, planted: Planted) -> Result<Seen, String> {
             time.advance(SECOND / 100);
             task::yield_now().await;
         }
+        let panicked = time.panicked.load(Ordering::Relaxed);
+        play.course.oracle.require(panicked == 0, || format!("{panicked} tasks panicked"));
     });
     drop(runtime);
     play.end()
@@ -181,14 +186,20 @@ struct Time {
     runtime: runtime::Handle,
     /// Tasks read, and time writes.
     stands_still: Arc<RwLock<()>>,
+    /// How many tasks have panicked: callers, operators and fetches.
+    panicked: Arc<AtomicU64>,
 }
 
 impl Time {
     fn begin(&self, future: impl Future<Output = ()> + Send + 'static) -> task::JoinHandle<()> {
         let (stands_still, mut future) = (self.stands_still.clone(), Box::pin(future));
+        let panicked = self.panicked.clone();
         self.runtime.spawn(poll_fn(move |cx| {
             let _still = stands_still.read().unwrap_or_else(PoisonError::into_inner);
-            future.as_mut().poll(cx)
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|panic| {
+                panicked.fetch_add(1, Ordering::Relaxed);
+                resume_unwind(panic)
+            })
         }))
     }
 
@@ -199,7 +210,7 @@ impl Time {
 
     /// Lets the time pass until these tasks have ended: a step for each call that ends, and when nothing else happens.
     #[allow(clippy::disallowed_methods, reason = "a standstill is one of real time")]
-    async fn pass(&self, play: &Play, tasks: &[task::JoinHandle<()>]) {
+    async fn pass(&self, play: &Play, tasks: Vec<task::JoinHandle<()>>) {
         let (mut last, mut idle, mut progress) = (0, 0_u32, Instant::now());
         while tasks.iter().any(|task| !task.is_finished()) && play.course.oracle.is_content() {
             let ended = play.ended.load(Ordering::Relaxed);
@@ -212,6 +223,8 @@ impl Time {
             }
             play.check_bound();
             play.course.oracle.require(progress.elapsed() < 30 * SECOND, || "a call never ended".to_owned());
+            let panicked = self.panicked.load(Ordering::Relaxed);
+            play.course.oracle.require(panicked == 0, || format!("{panicked} tasks panicked"));
             task::yield_now().await;
         }
     }

@@ -76,8 +76,9 @@ pub use self::{
 /// A bounded map of providers: one for each key, built on first use. A clone shares everything.
 ///
 /// Each key has a provider of its own, with its own cache, its own flight and its own cool-down. A hung or failing
-/// authorization server of one key delays no other key. The map is bounded. When it is full, a new key takes the place
-/// of one that was not used lately.
+/// authorization server of one key delays no other key, unless fetches are [capped](
+/// KeyedProvidersBuilder::max_concurrent_fetches) and hung ones take all turns. The map is bounded. When it is full, a
+/// new key takes the place of one that was not used lately.
 ///
 /// ```
 /// use bearer_token::{AccessToken, FetchContext, KeyedProviders, TokenProvider};
@@ -273,9 +274,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Evicts the providers that were not used for the [idle time](KeyedProvidersBuilder::max_idle).
     ///
-    /// A use leaves a mark without a time. The first call after it takes the mark away, and from then on the provider
-    /// is idle. So call this regularly, from a timer of yours, if new keys are rare: each new key does it for a part of
-    /// the map.
+    /// A provider does not note when it was used, only that it was. Its idle time begins with the first call of this
+    /// after its last use, and the first call after the idle time evicts it. New keys do the same work for a part of
+    /// the map. Where they are rare, call this from a timer: twice in the idle time is enough.
     pub fn evict_idle(&self) {
         let now = self.inner.platform.now();
         self.inner.map.sweep_all(now, |provider| last_words(provider, now));

@@ -64,6 +64,8 @@ pub(crate) struct BoundedMap<K, V: Pinned, F> {
     /// The largest size of a table.
     table_bound: usize,
     max_idle: Option<Duration>,
+    /// Until when idle entries were looked for, in monotonic nanoseconds.
+    swept: AtomicU64,
     len: AtomicU64,
     /// Which shard the next search for an entry to evict begins with.
     hand: AtomicU64,
@@ -179,6 +181,7 @@ where
             bound: bound as u64,
             table_bound: LARGEST_TABLE * ENTRIES_PER_TABLE.max(bound.div_ceil(tables)),
             max_idle,
+            swept: AtomicU64::new(0),
             len: AtomicU64::new(0),
             hand: AtomicU64::new(0),
         }

@@ -79,8 +79,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
 
     /// Evicts providers that were not used for this long. Default: only the bound evicts.
     ///
-    /// The time is measured in rounds over the map, one step for each new key, so an idle provider may stay up to
-    /// twice as long. See [`evict_idle`](KeyedProviders::evict_idle).
+    /// New keys pay for the search: as they come, each provider is looked at twice in this time, and an unused one goes
+    /// within twice this time. While no new keys come, nothing is evicted: call
+    /// [`evict_idle`](KeyedProviders::evict_idle) from a timer.
     pub fn max_idle(mut self, time: Duration) -> Self {
         self.max_idle = Some(time);
         self
@@ -90,6 +91,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
     ///
     /// The time that a fetch waits counts towards its [deadline](crate::Policy::fetch_timeout). A fetch whose runtime
     /// stopped no longer counts after its deadline.
+    ///
+    /// A fetch that hangs takes a turn until its deadline. So if as many keys hang as there are turns, the fetches of
+    /// all other keys wait, and may time out. Tokens that are in the cache are served meanwhile.
     pub fn max_concurrent_fetches(mut self, number: usize) -> Self {
         self.max_concurrent_fetches = Some(number);
         self

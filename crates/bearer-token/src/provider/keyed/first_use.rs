@@ -70,7 +70,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         begun: Option<Begun>,
         now: Moment,
     ) -> Result<Result<TokenProvider, Removed<K>>, Error> {
-        self.map.sweep_next(now, |provider| last_words(provider, now));
+        self.map.sweep_due(now, |provider| last_words(provider, now));
         let Ok(place) = self.map.reserve(&key, now, |provider| last_words(provider, now)) else {
             let message = format!(
                 "the map holds {} providers, which is its bound, and all of them are in use; expected one that is not: \

@@ -54,7 +54,7 @@ pub trait Authorize: Clone + Send + Sync + 'static {
         None
     }
 
-    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`].
+    /// Puts a bearer into a request of another type than `http`'s, like [`TokenProvider::authorize_headers`].
     ///
     /// # Errors
     ///
@@ -79,9 +79,9 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     fn sends_only_authorization(&self) -> bool;
 }
 
-/// A request of a client whose requests are not `http`'s, as far as an adapter needs it.
+/// What an adapter has to know of a request that is not one of the `http` crate.
 ///
-/// Only what is needed is asked for: the head by a selector, and the destination by the provider that it chose.
+/// A selector asks for the head. The provider that it chose asks for the destination and the headers.
 pub trait ClientRequest {
     /// The head, for a selector.
     fn head(&self) -> RequestHead<'_>;
@@ -190,8 +190,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// provider.
     ///
     /// An error of the selector is the request's, which is then not sent. So is a panic, as an error of kind
-    /// [`Panicked`](ErrorKind::Panicked). The selector runs for each request: let it take
-    /// nanoseconds. It runs once more for a request that has to wait.
+    /// [`Panicked`](ErrorKind::Panicked).
+    ///
+    /// The selector runs once for a request whose token is in the cache, so let it take nanoseconds. For a request whose
+    /// provider is not built yet, or that has to wait, it runs up to three times. It must choose the same key each time.
     ///
     /// ```
     /// use bearer_token::{KeyedProviders, Selected, StaticToken, TokenProvider};

@@ -87,9 +87,19 @@ where
         }
     }
 
-    /// Evicts what was not read for the idle time, in one shard of the map, the next one each time.
-    pub(crate) fn sweep_next(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) {
-        if self.max_idle.is_some() {
+    /// Evicts what was not read for the idle time, in as many shards as are due. Each one is due twice in that time.
+    pub(crate) fn sweep_due(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) {
+        let Some(limit) = self.max_idle else { return };
+        let all = self.shards.len() as u64;
+        let step = (u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX) / (2 * all)).max(1);
+        let (now_nanos, swept) = (now.monotonic_nanos(), self.swept.load(Ordering::Relaxed));
+        let due = now_nanos.saturating_sub(swept) / step;
+        let until = if due < all { swept + due * step } else { now_nanos };
+        // Of several callers, one sweeps.
+        if due == 0 || self.swept.compare_exchange(swept, until, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        for _ in 0..due.min(all) {
             drop(self.sweep(self.next_shard(), now, 0, true, &last_words));
         }
     }
