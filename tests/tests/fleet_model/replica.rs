@@ -295,16 +295,17 @@ impl Flight {
         if !rules.busy_is_an_answer {
             return self.exchanges(now, None);
         }
-        if remaining > LONGEST_LEASE && rules.long_leases_are_not_believed {
-            return self.exchanges(now, None);
-        }
         let in_record = self.found.and_then(|found| found.content.token);
         if let (Reason::Stale, Some(own)) = (self.reason, self.own)
             && in_record.is_some_and(|held| self.has_already(held))
             && (!rules.expired_is_refused || own.held.until > now)
         {
-            // Another replica is renewing it.
+            // Another replica is renewing it. Or the lease lasts for hours: then it serves until a time of this replica's own,
+            // which is the token's end here.
             return Err(Ended::Served(own));
+        }
+        if remaining > LONGEST_LEASE && rules.long_leases_are_not_believed {
+            return self.exchanges(now, None);
         }
         let patience = self.began + PATIENCE;
         if now >= patience && rules.waits_are_bounded {
