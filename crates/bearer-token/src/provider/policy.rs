@@ -139,8 +139,8 @@ impl Policy {
     /// The pause begins when a renewal ends. It doubles while each renewed bearer is rejected before it was in service
     /// for as long as the limit. Default: 5 s, doubling to 5 min.
     ///
-    /// Replicas that share a token share this pause. It begins when the fetch of one of them ends. If another replica
-    /// fetched a token without a rejection, as for a refresh, its first rejection is not delayed by a pause.
+    /// Replicas that share a token share this pause. It begins when the fetch of one of them ends. A replica that
+    /// adopts a token from an ordinary refresh has no pause: it may renew that token at its first rejection.
     #[must_use]
     pub fn rejection_backoff(mut self, backoff: Backoff) -> Self {
         self.rejection_backoff = backoff;

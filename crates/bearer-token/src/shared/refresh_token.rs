@@ -46,8 +46,9 @@ mod using;
 /// removed if the server responds with an error, or was not reached.
 ///
 /// A mark stays if its holder crashed, or never saw the server's response. The error of a gateway in between (502, 504)
-/// is not the server's, unless it has an OAuth error code. A success that cannot be read is none either. Then the
-/// server may have used the token up, and sending it again could end the consent. What happens then is your choice:
+/// does not count as a response, unless it has an OAuth error code. Nor does a success that cannot be read. In all
+/// these cases the server may have used the token up, and sending it again could end the consent. You choose what
+/// happens:
 ///
 /// | setting | a token whose mark stays |
 /// |---|---|
@@ -91,9 +92,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// response.
     ///
     /// Servers call it a leeway, a grace period or a reuse interval. The store's clock measures it. If that clock is set
-    /// back, a process that has seen the mark before goes on by its own clock. Another process would send the token
-    /// again too late, by at most the step: declare a period that is shorter by the step that you expect of a failover,
-    /// or keep the clocks of the store's nodes together.
+    /// back, a process that has seen the mark before goes on by its own clock. A process that has not may send the
+    /// token again after the period, late by at most that step. So keep the clocks of the store's nodes together, or
+    /// declare a shorter period: the server's, minus the largest step that you expect.
     #[must_use]
     pub fn reusable_within(mut self, period: Duration) -> Self {
         self.settings.reusable_within = Some(period);

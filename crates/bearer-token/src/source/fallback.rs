@@ -93,7 +93,7 @@ impl TokenSource for Fallback {
         }
     }
 
-    /// That of the first source, unless it has no such credential.
+    /// Asks the first source. If it does not replace its credential, asks the other one.
     fn credential_in_use(&self) -> Option<CredentialInUse> {
         self.first.credential_in_use().or_else(|| self.other.credential_in_use())
     }

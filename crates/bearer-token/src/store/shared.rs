@@ -105,8 +105,8 @@ pub use self::{
 /// 2. All times are the store's. No time of day and no clock of the caller is part of an answer.
 /// 3. A record ends with its life. Then it is absent, as if it had never been saved.
 /// 4. A key has one lease at most. It ends when its holder saves or releases, or with its `ttl`, whichever is first. A
-///    lease that a save or a release has ended does not come back if the store's clock is set back. So remove its time,
-///    and do not set it to now.
+///    lease that a save or a release has ended does not come back if the store's clock is set back. So these two remove
+///    the time of its end. An end that is only set to now would be in the future after such a step.
 /// 5. [Fences](Fence) grow: each is greater than all earlier ones of the same key.
 /// 6. A save under a fence is refused if a later fence was granted, also if that later lease has ended. Until then, its
 ///    holder may save again over the version of its last save, although that save has ended the lease. A store that

@@ -60,9 +60,10 @@ impl Version {
 
 /// The number of a lease. A later lease of the same key has a greater one.
 ///
-/// A store that can lose its counter sets it to its time of day in microseconds at each lease, or adds one if the counter
-/// is greater. So a holder from before the loss is refused as soon as a later lease has been granted. Until then there is
-/// no later holder to protect, and the store may accept its save.
+/// A store that can lose its counter takes its time of day in microseconds as the next number, or the counter plus one
+/// if that is greater. So after a loss, the first lease already has a greater number than all before. A holder from
+/// before the loss is refused from then on. Until then there is no later holder to protect, and its save may be
+/// accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(u64);
 
