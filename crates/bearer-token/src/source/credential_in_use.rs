@@ -7,7 +7,7 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CredentialInUse {
-    /// The latest one, or none was tried yet.
+    /// The latest one that was tried. Also before the first fetch.
     Latest,
     /// The previous one, because the server refused the latest. This is its refusal.
     Previous(Error),
