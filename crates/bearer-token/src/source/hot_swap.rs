@@ -177,7 +177,7 @@ impl HotSwap {
     /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
     /// at the server. The [status](crate::ProviderStatus::credential) of the provider has it too.
     ///
-    /// It is [`Latest`](CredentialInUse::Latest) before the first fetch, and a new credential changes it only when it is
+    /// It is [`Latest`](CredentialInUse::Latest) before the first fetch. A new credential changes it only when it is
     /// tried. A replica that adopts the token of another one (the feature `shared`) tries none. So this keeps what its
     /// own last fetch found.
     pub fn in_use(&self) -> CredentialInUse {
