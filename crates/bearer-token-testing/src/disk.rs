@@ -45,7 +45,7 @@ impl Disk {
         Disk { kept: MemoryStore::new(refresh_token), is_full: Arc::default() }
     }
 
-    /// Lets each write fail from now on, with an error of kind [`Source`](ErrorKind::Source).
+    /// Makes each write fail from now on, with an error of kind [`Source`](ErrorKind::Source).
     pub fn fill(&self) {
         self.is_full.store(true, Ordering::Relaxed);
     }

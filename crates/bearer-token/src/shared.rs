@@ -259,8 +259,8 @@ impl FleetBuilder {
 /// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
 ///
 /// It is a source like any other: give it to a provider, which caches its tokens in this process. A clone is the same
-/// source, and remembers the same last token. Everything else that a provider asks of a source (its name, whether it
-/// has changed, which challenges it can meet) is answered by the source inside.
+/// source, and remembers the same last token. The source inside answers everything else that a provider asks of it: its
+/// name, whether it has changed, which challenges it can meet.
 #[derive(Clone)]
 pub struct Shared(Arc<SharedInner>);
 

@@ -57,7 +57,7 @@
 //! # Which way round
 //!
 //! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
-//! `with` before it): then each try takes the bearer that is in service then.
+//! `with` before it): then each attempt gets the bearer that is current at that moment.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{
@@ -124,10 +124,11 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// once more. The response to the replay is final, whatever it is. Middlewares under this one see both attempts,
     /// and a timeout of the request counts for each.
     ///
-    /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A redirect
-    /// back to the URL of the request cannot be noticed in the response. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are
-    /// replayed only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it
-    /// follows none. Idempotent ones do no harm then: the whole journey is made once more.
+    /// A request that reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A
+    /// redirect back to the URL of the request cannot be noticed in the response. So `POST`, `PATCH` and all other
+    /// methods that are not idempotent (RFC 9110 section 9.2.2) are replayed only if the client's redirects are watched
+    /// by [`watch_redirects`](Self::watch_redirects), also where it follows none. An idempotent request may be repeated
+    /// without harm, redirects included.
     ///
     /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], and one whose body
     /// cannot be sent again ([`Request::try_clone`]):
@@ -175,7 +176,7 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// middleware of each redirect, wherever that leads; see [`replay_once`](Self::replay_once).
     ///
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
-    /// From now on this middleware and its clones take for granted that their client has it.
+    /// From now on, this middleware and its clones assume that their client has this policy.
     ///
     /// Where the token is sent in [another header](bearer_token::Sending) than `Authorization`, the policy refuses
     /// redirects to another origin.

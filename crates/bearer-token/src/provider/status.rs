@@ -63,8 +63,8 @@ pub struct ProviderStatus {
     pub cool_down: Duration,
     /// The end of the cool-down as a time of day, after a failure.
     pub next_attempt_at: Option<SystemTime>,
-    /// Which credential brought the last token, if the source replaces its credential while it is in use
-    /// (`HotSwap`, or a configured secret or key in a file).
+    /// Which credential brought the last token. Set if the source replaces its credential while it is in use:
+    /// `HotSwap`, or a configured secret or key in a file.
     pub credential: Option<CredentialInUse>,
 }
 
