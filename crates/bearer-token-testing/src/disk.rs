@@ -1,4 +1,4 @@
-//! A disk that may be full: a store for a refresh token that does not save at the moment.
+//! A store for a refresh token whose disk may be full.
 
 use std::sync::{
     Arc,

@@ -19,11 +19,11 @@
 //!
 //! # What it does with a request
 //!
-//! - **A bearer is there:** it is inserted, and the request goes on.
-//! - **None is there:** the request waits for the fetch that is in progress, or starts it.
-//! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
+//! - **A usable bearer is cached:** it is inserted, and the request goes on.
+//! - **None is cached:** the request waits for the fetch that is in progress, or starts it.
+//! - **The fetch fails:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
 //! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries
-//!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out as it is.
+//!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out unchanged.
 //! - **The response is a 401** with a challenge that means the bearer, or what [`Sending`](bearer_token::Sending) or
 //!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next
 //!   request gets a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The
@@ -54,7 +54,7 @@
 //! wait ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To
 //! bound both, put `tokio::time::timeout` around `send()`; the fetch continues for later requests.
 //!
-//! # Which way round
+//! # Order of middlewares
 //!
 //! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
 //! `with` before it): then each attempt gets the bearer that is current at that moment.
