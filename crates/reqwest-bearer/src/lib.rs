@@ -172,8 +172,8 @@ impl<P: Authorize> BearerMiddleware<P> {
         self
     }
 
-    /// Returns a redirect policy for the client under this middleware. It decides as the given one does, and tells this
-    /// middleware of each redirect, wherever that leads; see [`replay_once`](Self::replay_once).
+    /// Returns a redirect policy for the client under this middleware. It decides as the given one does, and reports
+    /// each redirect to this middleware; see [`replay_once`](Self::replay_once).
     ///
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
     /// From now on, this middleware and its clones assume that their client has this policy.
