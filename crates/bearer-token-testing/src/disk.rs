@@ -13,8 +13,8 @@ use bearer_token::{
 
 /// A refresh token store in memory that can be read but not written while its disk is full. Clones share it.
 ///
-/// Use it to test what your program does when the server rotates the refresh token and the new one cannot be saved,
-/// and which of your alerts fire.
+/// Use it to test what your program does when the server rotates the refresh token and the new one cannot be saved. It
+/// also shows which of your alerts fire.
 ///
 /// ```
 /// use bearer_token::{platform::Platform, store::{RefreshTokenStore, StoredToken}};
