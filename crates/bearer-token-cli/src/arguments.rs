@@ -76,10 +76,10 @@ pub(crate) struct Source {
     /// The configuration, TOML or JSON; not needed with --env
     #[arg(long, value_name = "FILE", required_unless_present = "env")]
     config: Option<PathBuf>,
-    /// Environment variables that begin so, such as BEARER_TOKEN_; they override the file
+    /// The prefix of environment variables with fields, such as BEARER_TOKEN_; they override the file
     #[arg(long, value_name = "PREFIX", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     env: Option<String>,
-    /// What a value with this `variable` is, or a fact about the request such as request.host
+    /// A variable of a keyed configuration, or a fact about the request such as request.host
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) variables: Vec<(String, String)>,
 }

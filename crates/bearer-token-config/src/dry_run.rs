@@ -128,7 +128,7 @@ impl ProviderConfig {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build). What fails later is in the stage's [`token`](DryRun::token).
+    /// As [`build`](Self::build). A stage that fails later has its error in [`token`](DryRun::token).
     pub async fn dry_run(self) -> Result<Vec<DryRun>, Error> {
         self.dry_run_given(Given::Nothing).await
     }

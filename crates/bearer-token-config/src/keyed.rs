@@ -105,8 +105,8 @@ impl KeyedConfig {
     }
 
     /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`,
-    /// are added where the configuration uses them. Variables that it does not use are left out. So are variables with
-    /// the name of a fact, because a fact is always that of the request.
+    /// are added where the configuration uses them. Variables that it does not use are left out. A variable with the
+    /// name of a fact is ignored, because facts always come from the request.
     ///
     /// # Errors
     ///

@@ -62,9 +62,9 @@
 //! A **secret** is a value as well. One trailing newline and a byte order mark are not part of it. A string that looks
 //! like the path of a file is a problem; `{ value = ".." }` takes it as the secret.
 //!
-//! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. What was
-//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if
-//! that is in the environment.
+//! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. Replacing
+//! one needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if that is
+//! in the environment.
 //!
 //! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where
 //! it is. Any other table is an object of a JSON body.
@@ -72,7 +72,7 @@
 //! # Sources
 //!
 //! `[sources.NAME]` is a source of its own, with the fields that the configuration has for its tokens, and with its own
-//! cache. It is asked once for each lifetime, however many use it. Problems and errors name it.
+//! cache. It gets one token for each lifetime, however many values use it. Problems and errors name it.
 //!
 //! ```
 //! # #[cfg(feature = "http-transport")]
@@ -111,8 +111,8 @@
 //!
 //! # Computed members
 //!
-//! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` is a brace. A
-//! string that is one time and nothing else becomes a number.
+//! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` stands for one
+//! brace. A string that consists of one time becomes a number.
 //!
 //! | placeholder | |
 //! |---|---|
@@ -152,12 +152,12 @@
 //! - A name with a small letter is taken as it is, for members whose names are yours: `.._JWT__CLAIMS__tenantId`. If no
 //!   variable can have the name, or the member is not a string, give the whole table:
 //!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
-//! - A variable with the prefix that is not a field is a problem, and so are two that set the same. The path of a
-//!   problem is the name of its variable. Kubernetes sets variables for each service that a pod can see. A service
-//!   called `bearer-token` sets `BEARER_TOKEN_SERVICE_HOST`. Set `enableServiceLinks: false` for the pod, or use a prefix
-//!   that is not the name of a service.
+//! - A variable with the prefix that matches no field is a problem, and so are two variables that set the same field.
+//!   The path of a problem is the name of its variable. Kubernetes sets variables for each service that a pod can see.
+//!   A service called `bearer-token` sets `BEARER_TOKEN_SERVICE_HOST`. Set `enableServiceLinks: false` for the pod, or
+//!   use a prefix that is not the name of a service.
 //! - Over a file, a variable replaces the field, or the whole table if it sets the table. A value is replaced as a
-//!   whole. Relative paths are resolved beside the file, or without one in the working directory.
+//!   whole. Relative paths start at the directory of the file, or without a file at the working directory.
 //! - No other variables are read, except those that a value names with `env`.
 //!
 //! # Problems

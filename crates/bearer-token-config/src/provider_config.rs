@@ -46,7 +46,7 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
-    /// Reads a file: TOML, or JSON if its name ends in `.json`. Relative paths in it are resolved beside it.
+    /// Reads a file: TOML, or JSON if its name ends in `.json`. Relative paths in it start at its directory.
     ///
     /// The errors of [`build`](Self::build) begin with the provider's `name`, or with the path of the file if it has
     /// none.
@@ -144,7 +144,7 @@ impl ProviderConfig {
 
     /// Replaces what was read so far by the environment variables whose names begin with `prefix`, field by field.
     ///
-    /// Every variable with the prefix must be a field, so a variable of `{ env = ".." }` needs a name that begins in
+    /// Every variable with the prefix must be a field, so the name of a variable for `{ env = ".." }` must begin in
     /// another way.
     ///
     /// ```no_run
@@ -171,7 +171,7 @@ impl ProviderConfig {
         self
     }
 
-    /// Resolves relative paths in this directory.
+    /// Resolves relative paths from this directory.
     #[must_use]
     pub fn relative_to(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = directory.into();
@@ -195,8 +195,8 @@ impl ProviderConfig {
         self
     }
 
-    /// Shares the provider's tokens with the other replicas of this fleet, in place of the store that a section
-    /// `shared` has. The section may still have a `name`.
+    /// Shares the provider's tokens with the other replicas of this fleet, in place of the store of the section
+    /// `shared`. The section may still have a `name`.
     ///
     /// ```
     /// use bearer_token::{shared::{Fleet, SealingKeys}, store::MemorySharedStore};

@@ -56,7 +56,7 @@ pub(crate) struct Fields {
     allow_origins: Vec<Text>,
     /// The `http` origins that tokens may be sent to, in networks that you trust with your tokens.
     allow_plaintext_origins: Vec<Text>,
-    /// Allow tokens to be sent anywhere under https. Then a redirect takes them along to any host.
+    /// Allow tokens to be sent to any https origin. A redirect to another host then takes the token along.
     allow_any_https_origin: bool,
     /// Refuse requests to other origins, instead of sending them without a token.
     refuse_other_origins: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Fields {
     /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
     #[serde(deserialize_with = "table::optional")]
     token_exchange: Option<ExchangeFields>,
-    /// How the token is sent to the API, and what refuses it.
+    /// How the token is sent to the API, and which responses refuse it.
     #[serde(deserialize_with = "table::optional")]
     send: Option<SendFields>,
     /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.

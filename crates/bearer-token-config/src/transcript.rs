@@ -77,15 +77,15 @@ impl<'a> Transcript<'a> {
 
     /// What to change after a token request of this configuration failed: fields, the most likely one first.
     ///
-    /// It goes by the error's kind and code, by what the request had, and by the claims that
-    /// [`server_description`](Error::server_description) mentions, which it does not repeat. It is empty for problems,
-    /// which name their fields themselves.
+    /// It depends on the error's kind and code, on the request, and on the claims that
+    /// [`server_description`](Error::server_description) mentions. The description itself is not repeated. It is empty
+    /// for an error with problems, which name their fields themselves.
     pub fn advice(&self, error: &Error) -> Vec<String> {
         advice::for_error(error, self.stages)
     }
 
-    /// What to change after the API responded so to a request with the token: fields, or the URL. `None` if all is
-    /// well.
+    /// Returns what to change after this response of the API to a request with the token: fields, or the URL. `None` if
+    /// nothing is wrong.
     ///
     /// `is_empty` tells whether the response has no body: a 403 that says nothing at all has several meanings.
     pub fn advice_on_response(&self, status: StatusCode, headers: &HeaderMap, is_empty: bool) -> Option<&'static str> {

@@ -68,7 +68,7 @@ pub fn workload_identity() -> Preset<Client> {
     workload_identity_from(|name| env::var(name).ok())
 }
 
-/// Does the same as [`workload_identity`], with environment variables that the function looks up.
+/// Does the same as [`workload_identity`], but takes the values of the environment variables from this function.
 pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Preset<Client> {
     client(Identity::Workload(Variables(Arc::new(variable))))
 }
@@ -120,13 +120,13 @@ impl Preset<Client> {
         self
     }
 
-    /// Another authority than `https://login.microsoftonline.com`, for national clouds.
+    /// Sets the authority, for national clouds. Default: `https://login.microsoftonline.com`.
     pub fn authority(mut self, url: impl Into<String>) -> Self {
         self.kind.authority = Some(url.into());
         self
     }
 
-    /// Access tokens for the client itself.
+    /// Returns the builder of a provider of access tokens for the client itself.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

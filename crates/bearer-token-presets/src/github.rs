@@ -45,13 +45,13 @@ pub struct App {
 }
 
 impl App {
-    /// The base URL of the API, for GitHub Enterprise Server: `https://github.example.com/api/v3`.
+    /// Sets the base URL of the API, for GitHub Enterprise Server: `https://github.example.com/api/v3`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
         self.api_url = url.into();
         self
     }
 
-    /// The app's own JWT as the token: for the endpoints under `/app`.
+    /// Returns the builder of a provider whose token is the app's own JWT, for the endpoints under `/app`.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }
@@ -104,7 +104,7 @@ impl Preset<Installation> {
         self
     }
 
-    /// The installation's tokens, which live for an hour.
+    /// Returns the builder of a provider of the installation's tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

@@ -41,13 +41,13 @@ pub struct ServiceAccount {
 }
 
 impl ServiceAccount {
-    /// The file of a projected token (`serviceAccountToken` in the pod's volumes), for another audience.
+    /// Sets the file of a projected token (`serviceAccountToken` in the pod's volumes), for another audience.
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// The token in the file, read again when it changes.
+    /// Returns the builder of a provider of the token in the file, which is read again when it changes.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

@@ -1,5 +1,5 @@
-//! Typed shortcuts for providers that many programs meet: each takes what the provider hands out, checks it, and
-//! returns the builder of a [`TokenProvider`](bearer_token::TokenProvider).
+//! Typed shortcuts for common providers. Each takes what the provider hands out, checks it, and returns the builder of
+//! a [`TokenProvider`](bearer_token::TokenProvider).
 //!
 //! | function | takes |
 //! |---|---|
@@ -22,8 +22,8 @@
 //! member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
 //! [allow](bearer_token::TokenProviderBuilder::allow_origin).
 //!
-//! Any other provider, and any other variant of these, is served by a configuration: `examples/providers` in the
-//! repository has recipes.
+//! For any other provider, and any other variant of these, use a configuration: `examples/providers` in the repository
+//! has recipes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;

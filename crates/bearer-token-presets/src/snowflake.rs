@@ -41,7 +41,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// JWTs that are signed here, each for an hour at most.
+    /// Returns the builder of a provider of JWTs that are signed here, each for an hour at most.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

@@ -45,19 +45,19 @@ pub struct Jwt {
 }
 
 impl Preset<Jwt> {
-    /// Where the auth method is mounted. Default: `jwt`.
+    /// Sets the path at which the auth method is mounted. Default: `jwt`.
     pub fn mount(mut self, mount: impl Into<String>) -> Self {
         self.kind.mount = mount.into().trim_matches('/').to_owned();
         self
     }
 
-    /// The namespace, in Vault Enterprise: for the login and for the requests after it.
+    /// Sets the namespace of Vault Enterprise, for the login and for the requests after it.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.kind.namespace = Some(namespace.into());
         self
     }
 
-    /// Vault's tokens, sent as `X-Vault-Token`.
+    /// Returns the builder of a provider of Vault's tokens, sent as `X-Vault-Token`.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

@@ -1,4 +1,4 @@
-//! A disk that may be full: a store for a refresh token that does not save at the moment.
+//! A store for a refresh token whose disk may be full.
 
 use std::sync::{
     Arc,
@@ -13,8 +13,8 @@ use bearer_token::{
 
 /// A refresh token store in memory that can be read but not written while its disk is full. Clones share it.
 ///
-/// Use it to test what your program does when the server rotates the refresh token and the new one cannot be saved,
-/// and which of your alerts fire.
+/// Use it to test what your program does when the server rotates the refresh token and the new one cannot be saved. It
+/// also shows which of your alerts fire.
 ///
 /// ```
 /// use bearer_token::{platform::Platform, store::{RefreshTokenStore, StoredToken}};
@@ -45,7 +45,7 @@ impl Disk {
         Disk { kept: MemoryStore::new(refresh_token), is_full: Arc::default() }
     }
 
-    /// Lets each write fail from now on, with an error of kind [`Source`](ErrorKind::Source).
+    /// Makes each write fail from now on, with an error of kind [`Source`](ErrorKind::Source).
     pub fn fill(&self) {
         self.is_full.store(true, Ordering::Relaxed);
     }

@@ -50,8 +50,8 @@
 //! Use [`ManualClock`]. The other ways to change time do not work here:
 //!
 //! - **`#[tokio::test(start_paused = true)]`** with a server on loopback: tokio advances its paused clock whenever a
-//!   task waits for nothing but I/O. The fetch's deadline passes at once, and the error says that no response arrived
-//!   within 10 s after a few milliseconds. A provider on a `ManualClock` has no tokio timer that could fire:
+//!   task waits for nothing but I/O. The fetch's deadline passes at once: after a few milliseconds, the error says that
+//!   no response arrived within 10 s. A provider on a `ManualClock` has no tokio timer that could fire:
 //!
 //!   ```
 //!   use bearer_token::{TokenProvider, platform::Platform};

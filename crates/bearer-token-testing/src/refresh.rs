@@ -61,7 +61,7 @@ impl Default for RefreshTokens {
     }
 }
 
-/// A person's consent that a client acts for them.
+/// A person's consent to a client that acts for them.
 #[derive(Clone, Debug)]
 pub struct Consent {
     client: String,
@@ -70,7 +70,7 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Consents that the client with this id acts for this person.
+    /// Creates the consent of this person (`subject`) to the client with this id.
     pub fn new(client: impl Into<String>, subject: impl Into<String>) -> Self {
         Consent { client: client.into(), subject: subject.into(), scopes: Scopes::default() }
     }

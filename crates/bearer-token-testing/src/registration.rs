@@ -53,8 +53,8 @@ impl Client {
         Client::of(id, Credential::Assertion(VerifyingKey::hmac(algorithm, secret)))
     }
 
-    /// A client that sends its `client_id` and no credential. It may use every grant, as a client could that
-    /// authenticates with a TLS certificate (RFC 8705 section 2).
+    /// A client that sends its `client_id` and no credential. It may use every grant, so it can also stand for a client
+    /// that authenticates with a TLS certificate (RFC 8705 section 2).
     pub fn public(id: impl Into<String>) -> Self {
         Client::of(id, Credential::Public)
     }

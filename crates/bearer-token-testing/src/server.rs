@@ -167,9 +167,9 @@ impl AuthorizationServer {
 
     /// The URL of the protected API: `http://127.0.0.1:PORT/api`. It is the `aud` of the JWTs that the server issues.
     ///
-    /// It accepts any method and any path below it. A request with a valid bearer token in its `Authorization` header
-    /// gets 200 and a JSON object of `method`, `path`, `query`, `body`, `subject`, `client_id` and `scope`. The body is
-    /// JSON if possible, else a string. Other requests get 401 and a challenge (RFC 6750 section 3).
+    /// It accepts any method and any path below it. If the `Authorization` header has a valid bearer token, the
+    /// response is 200 and a JSON object of `method`, `path`, `query`, `body`, `subject`, `client_id` and `scope`. The
+    /// body is JSON if possible, else a string. Other requests get 401 and a challenge (RFC 6750 section 3).
     pub fn api_url(&self) -> String {
         format!("{}/api", self.0.shared.issuer)
     }

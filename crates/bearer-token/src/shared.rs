@@ -55,8 +55,8 @@
 //!   the others go on with the token that they have.
 //! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a
 //!   credential does not concern replicas that have another one. A replica that had no connection waits alone, until
-//!   another one has none either: its own name server, proxy or certificates may be what is broken. These two let the
-//!   others go first after that.
+//!   another one has none either. Its own name server, proxy or certificates may be broken. These two let the others go
+//!   first after that.
 //! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one
 //!   fetch. The [pause](crate::Policy::rejection_backoff) after it is one of all replicas, so an API that refuses every
 //!   token costs one fetch for each pause.
@@ -263,8 +263,8 @@ impl FleetBuilder {
 /// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
 ///
 /// It is a source like any other: give it to a provider, which caches its tokens in this process. A clone is the same
-/// source, with the same knowledge of the server and the store. Everything else that a provider asks of a source (its name, whether it
-/// has changed, which challenges it can meet) is answered by the source inside.
+/// source, with the same knowledge of the server and the store. The source inside answers everything else that a
+/// provider asks of it: its name, whether it has changed, which challenges it can meet.
 #[derive(Clone)]
 pub struct Shared(Arc<SharedInner>);
 

@@ -19,25 +19,25 @@
 //!
 //! # What it does with a request
 //!
-//! - **A bearer is there:** it is inserted, and the request goes on.
-//! - **None is there:** the request waits for the fetch that is in progress, or starts it.
-//! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
+//! - **A usable bearer is cached:** it is inserted, and the request goes on.
+//! - **None is cached:** the request waits for the fetch that is in progress, or starts it.
+//! - **The fetch fails:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
 //! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries
-//!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out as it is.
+//!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out unchanged.
 //! - **The response is a 401** with a challenge that means the bearer, or what [`Sending`](bearer_token::Sending) or
-//!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next
-//!   request gets a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The
-//!   rejected request is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
+//!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected. The next request
+//!   gets a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected
+//!   request is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
 //!
 //! # Redirects
 //!
-//! reqwest follows them below this middleware, and takes the `Authorization` header off where the origin changes, but
-//! only for one hop: give the client [`redirect_policy`], or let it follow none
+//! reqwest follows them below this middleware. It removes the `Authorization` header where the origin changes, but only
+//! for one hop. So give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
 //!
-//! No other header is taken off. So a provider that sends its token in [another header](bearer_token::Sending), or
-//! fixed headers with it, needs a client whose redirects are watched
-//! ([`watch_redirects`](BearerMiddleware::watch_redirects)): a redirect to another origin is an error then. Without
+//! No other header is removed. So a provider that sends its token in [another header](bearer_token::Sending), or fixed
+//! headers with it, needs a client whose redirects are watched
+//! ([`watch_redirects`](BearerMiddleware::watch_redirects)). A redirect to another origin is an error then. Without
 //! that, no request is sent.
 //!
 //! # Proxies
@@ -54,10 +54,10 @@
 //! wait ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To
 //! bound both, put `tokio::time::timeout` around `send()`; the fetch continues for later requests.
 //!
-//! # Which way round
+//! # Order of middlewares
 //!
-//! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
-//! `with` before it): then each try takes the bearer that is in service then.
+//! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one: add them with
+//! `with` before it. Then each attempt gets the bearer that is current at that moment.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{
@@ -118,16 +118,17 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
     ///
     /// Only if the replay can succeed: the bearer was withdrawn, or is superseded already. The replay waits for the new
-    /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
+    /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The
     /// response of the first attempt is gone by then. A bearer that was refused within its
-    /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent
-    /// once more. The response to the replay is final, whatever it is. Middlewares under this one see both attempts,
-    /// and a timeout of the request counts for each.
+    /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent once
+    /// more. The response to the replay is final, whatever it is. Middlewares under this one see both attempts, and a
+    /// timeout of the request counts for each.
     ///
-    /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A redirect
-    /// back to the URL of the request cannot be noticed in the response. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are
-    /// replayed only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it
-    /// follows none. Idempotent ones do no harm then: the whole journey is made once more.
+    /// A request that reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A
+    /// redirect back to the URL of the request cannot be noticed in the response. So methods that are not idempotent
+    /// (RFC 9110 section 9.2.2), such as `POST` and `PATCH`, need [`watch_redirects`](Self::watch_redirects) to be
+    /// replayed, even if the client follows no redirects. An idempotent request may be repeated without harm, redirects
+    /// included.
     ///
     /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], and one whose body
     /// cannot be sent again ([`Request::try_clone`]):
@@ -149,17 +150,17 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// # Ok(client) }
     /// ```
     ///
-    /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
-    /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was
-    /// redirected or, as above, may have been. When yours sends the request again, it calls [`tell_of_replay`], so that
-    /// the observers of the provider learn of it.
+    /// For other rules, write a middleware of your own around this one. Whenever the API rejects a bearer, the
+    /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response. It is not if the request
+    /// was redirected or, as above, may have been. When yours sends the request again, it calls [`tell_of_replay`], so
+    /// that the observers of the provider learn of it.
     #[must_use]
     pub fn replay_once(mut self) -> Self {
         self.replays = true;
         self
     }
 
-    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the
+    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response. With it, the
     /// caller can report a refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
     ///
     /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
@@ -171,11 +172,11 @@ impl<P: Authorize> BearerMiddleware<P> {
         self
     }
 
-    /// Returns a redirect policy for the client under this middleware. It decides as the given one does, and tells this
-    /// middleware of each redirect, wherever that leads; see [`replay_once`](Self::replay_once).
+    /// Returns a redirect policy for the client under this middleware. It decides as the given one does, and reports
+    /// each redirect to this middleware; see [`replay_once`](Self::replay_once).
     ///
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
-    /// From now on this middleware and its clones take for granted that their client has it.
+    /// From now on, this middleware and its clones assume that their client has this policy.
     ///
     /// Where the token is sent in [another header](bearer_token::Sending) than `Authorization`, the policy refuses
     /// redirects to another origin.

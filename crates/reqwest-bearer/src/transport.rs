@@ -29,7 +29,7 @@ pub use self::builder::ClientTransportBuilder;
 /// another URL is refused, but then it is too late. It must not retry either
 /// (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
 ///
-/// A `Fleet` shares the tokens of such an endpoint only under a name (`share_as`): the client may have a certificate or
+/// A `Fleet` shares the tokens of such an endpoint only under a name (`share_as`). The client may have a certificate or
 /// default headers of one tenant, which cannot be compared.
 ///
 /// ```

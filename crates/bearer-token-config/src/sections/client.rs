@@ -37,7 +37,7 @@ const SECRET_NAMES: Names = Names { section: PATH, names: key::SECRET_NAMES };
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ClientFields {
-    /// How the client authenticates. Default: the method that the other fields belong to.
+    /// How the client authenticates. Default: the method that the other fields imply.
     method: Option<Method>,
     /// The client's id. It is read once.
     id: Option<ValueField>,
@@ -49,8 +49,8 @@ pub(super) struct ClientFields {
     /// What the assertion is. Default: a JWT (RFC 7523 section 2.2); for a JWT-SVID,
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`.
     assertion_type: Option<Text>,
-    /// The assertion that is signed here. Its `issuer` and `subject` are the client's id, unless they are set. Its
-    /// `audience` is the server's `issuer` if that is given, with the `typ` of draft-ietf-oauth-rfc7523bis, or else the
+    /// The assertion that is signed here. Its `issuer` and `subject` default to the client's id. Its `audience`
+    /// defaults to the server's `issuer`, with the `typ` of draft-ietf-oauth-rfc7523bis; without an `issuer`, to the
     /// token endpoint's URL without its query.
     #[serde(deserialize_with = "table::optional")]
     jwt: Option<JwtFields>,

@@ -83,9 +83,9 @@ pub(crate) struct JwtFields {
     expiration_time: Option<bool>,
     /// Whether there is a `jti`, a new one for each JWT. Default: true.
     jwt_id: Option<bool>,
-    /// Whether there is an `nbf`, the same as `iat`. Default: false.
+    /// Whether there is an `nbf`, equal to `iat`. Default: false.
     not_before: Option<bool>,
-    /// An `nbf` that is this far in the past, apart from `iat`. With 0 it is the time of the signature.
+    /// How far `nbf` is in the past, independent of `iat`; 0 is the time of the signature.
     not_before_backdate_seconds: Option<Seconds>,
     /// The certificate of the key with its chain, as PEM or DER. A file is read again.
     certificate: Option<ValueField>,

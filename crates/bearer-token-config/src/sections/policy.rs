@@ -38,10 +38,10 @@ pub(super) fn report(problems: &[Problem], report: &mut Report) {
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PolicyFields {
-    /// A token is not sent in its last seconds: this many, or a tenth of its lifetime if that is less. Default: 10.
+    /// How long before its expiry a token is no longer sent, but at most a tenth of its lifetime. Default: 10.
     reserve_seconds: Option<Seconds>,
-    /// A token is refreshed in the background this long before it expires, or a fifth of its lifetime if that is less.
-    /// Default: 900.
+    /// How long before its expiry a token is refreshed in the background, but at most a fifth of its lifetime. Default:
+    /// 900.
     refresh_ahead_seconds: Option<Seconds>,
     /// Whether each token is refreshed a random time earlier, so that the requests of a fleet spread out. Default:
     /// true.
@@ -63,7 +63,7 @@ pub(crate) struct PolicyFields {
     retry_after_limit_seconds: Option<Seconds>,
     /// The assumed lifetime of tokens whose source does not know it. Default: 300.
     default_lifetime_seconds: Option<Seconds>,
-    /// The longest lifetime that is believed. Default: 30 days.
+    /// The longest lifetime of a token. One that claims more is renewed after this time. Default: 30 days.
     max_lifetime_seconds: Option<Seconds>,
 }
 

@@ -37,7 +37,7 @@ const NAMES: Names = Names {
 pub(crate) struct ResourceFields {
     /// The resource identifier of the API: its URL, byte for byte as its metadata has it.
     url: Option<Text>,
-    /// Where its metadata is, in place of its challenges and the well-known place.
+    /// The URL of its metadata, in place of the one in its challenges and the well-known one.
     metadata_url: Option<Text>,
     /// The method of the request without a token that asks where the metadata is. Default: `GET`. `none` sends none.
     probe: Option<ProbeField>,

@@ -42,8 +42,8 @@ pub(super) struct SendFields {
     scheme: Option<Text>,
     /// Further headers of each request.
     headers: Secrets,
-    /// What else refuses a token: HTTP statuses as numbers, `error` codes of `WWW-Authenticate`, and gRPC statuses such
-    /// as `"grpc:7"`.
+    /// What else counts as a refusal of the token: HTTP statuses as numbers, `error` codes of `WWW-Authenticate`, and
+    /// gRPC statuses such as `"grpc:7"`.
     reject_on: Vec<RejectOn>,
     /// The time after a fetch in which a refusal does not reject the token, because the API may not know it yet.
     /// Default: 0.

@@ -34,8 +34,8 @@ pub(crate) struct SharedFields {
     name: Option<Text>,
     /// Keeps the tokens apart from those of another deployment in the same store with the same keys.
     namespace: Option<Text>,
-    /// Accepts a PostgreSQL that loses what it has acknowledged when its host crashes, as servers for tests do: with
-    /// `fsync` or `full_page_writes` off, or an unlogged table.
+    /// Accepts a PostgreSQL that may lose acknowledged writes when its host crashes, as servers for tests do. Its
+    /// `fsync` or `full_page_writes` is off, or the table is unlogged.
     test_server: bool,
     /// Accepts `full_page_writes = off` of PostgreSQL, because the file system of the server never writes a part of a
     /// page (ZFS).

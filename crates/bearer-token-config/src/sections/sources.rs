@@ -40,8 +40,8 @@ pub(crate) struct SourceFields {
     /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
     #[serde(deserialize_with = "table::optional")]
     token_exchange: Option<ExchangeFields>,
-    /// The times of caching, refreshing and backing off, for this source alone: the `policy` of the provider is not
-    /// its.
+    /// The times of caching, refreshing and backing off for this source. The `policy` of the provider does not apply to
+    /// it.
     #[serde(deserialize_with = "table::required")]
     policy: PolicyFields,
 }

@@ -101,17 +101,17 @@ pub(crate) struct EndpointFields {
     /// The largest clock difference at which a refused assertion is signed again with the server's time; 0 turns that
     /// off. Default: 3600.
     max_clock_offset_seconds: Option<Seconds>,
-    /// Go on with the previous secret or key while the server refuses a new one. It is the client's secret, or the key
-    /// that signs, in a file that is read again at each fetch. The first token that the new one brings ends the previous
-    /// one. `TokenProvider::refresh_when_changed` tries a new one at once, and `TokenProvider::status` says which is in
-    /// use.
+    /// Keep using the previous secret or key while the server refuses a new one. It is the client's secret, or the key
+    /// that signs, in a file that is read again at each fetch. Once the new one brings a token, the previous one is
+    /// dropped. `TokenProvider::refresh_when_changed` tries a new one at once, and `TokenProvider::status` says which
+    /// is in use.
     keep_previous_credential: bool,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,
     /// TLS to the token endpoint: CA certificates, and the client's own.
     #[serde(deserialize_with = "table::optional")]
     tls: Option<TlsFields>,
-    /// Write names of headers in title case, for servers that take them for case-sensitive.
+    /// Write names of headers in title case, for servers that treat them as case-sensitive.
     title_case_headers: bool,
     /// The API, if it names its authorization server itself (RFC 9728), such as an MCP server.
     #[serde(deserialize_with = "table::optional")]

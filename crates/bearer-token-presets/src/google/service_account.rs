@@ -58,7 +58,7 @@ impl ServiceAccount {
         Preset::new(AccessToken { account: self.clone(), scope: scope.into(), user: None })
     }
 
-    /// An ID token for this audience, which is the URL of a service of yours.
+    /// Requests ID tokens for this audience, which is the URL of a service of yours.
     pub fn id_token(&self, audience: impl Into<String>) -> Preset<IdToken> {
         Preset::new(IdToken { account: self.clone(), audience: audience.into() })
     }
@@ -114,13 +114,13 @@ pub struct AccessToken {
 }
 
 impl Preset<AccessToken> {
-    /// The user to act for, with domain-wide delegation.
+    /// Sets the user to act for, with domain-wide delegation.
     pub fn on_behalf_of(mut self, user: impl Into<String>) -> Self {
         self.kind.user = Some(user.into());
         self
     }
 
-    /// Access tokens, which live for an hour.
+    /// Returns the builder of a provider of access tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
         let scope =
             given("scope", &self.kind.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
@@ -145,7 +145,7 @@ pub struct IdToken {
 }
 
 impl Preset<IdToken> {
-    /// ID tokens, which live for an hour.
+    /// Returns the builder of a provider of ID tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
         let audience = given("audience", &self.kind.audience, "the URL of the service");
         or_problems(both(audience, self.kind.account.template()).and_then(|(audience, (template, _))| {

@@ -50,13 +50,13 @@ pub struct WorkloadIdentity {
 }
 
 impl Preset<WorkloadIdentity> {
-    /// The scopes of the token, separated by spaces. Default: `https://www.googleapis.com/auth/cloud-platform`.
+    /// Sets the scopes of the token, separated by spaces. Default: `https://www.googleapis.com/auth/cloud-platform`.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.kind.scope = scope.into();
         self
     }
 
-    /// Access tokens. Each stage of the chain has its own cache.
+    /// Returns the builder of a provider of access tokens. Each stage of the chain has its own cache.
     pub fn provider(self) -> TokenProviderBuilder {
         or_problems(self.builder())
     }

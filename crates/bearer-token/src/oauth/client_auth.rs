@@ -80,9 +80,11 @@ pub(crate) use self::{credentials::Credentials, presented::Presented};
 ///
 /// # What is checked at `build()`
 ///
-/// An empty client id; a secret that looks like a path, or has spaces around it; a key that does not fit the method; an
-/// audience with control characters. A setting that has no effect with the chosen method is a problem too: it would
-/// otherwise be a mistake without a symptom.
+/// - an empty client id
+/// - a secret that looks like a path, or has spaces around it
+/// - a key that does not fit the method
+/// - an audience with control characters
+/// - a setting that has no effect with the chosen method, which would otherwise be a mistake without a symptom
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,

@@ -492,8 +492,8 @@ impl TokenEndpoint {
 
     /// Sends the events about a response that brought a token.
     ///
-    /// They are events and not errors, because the token is good. Each of them is an early sign of a mistake, such as a
-    /// drifting clock, a cache in front of the server, or a missing permission.
+    /// They are events and not errors, because the token is good. Each is an early sign of a mistake, such as a
+    /// drifting clock, a cache before the server, or a missing permission.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {

@@ -159,10 +159,11 @@ pub enum EventKind<'a> {
     },
     /// A refused request is not sent once more, although a replay could succeed.
     ///
-    /// There are five reasons. No replay is set up, the body cannot be sent again, the request may have been
-    /// redirected, it was sent twice already, or the replay got no bearer or was given up by its caller before it was
-    /// sent. In the last case the caller gets an error or nothing, in the others the refusal. Each refusal whose outcome
-    /// is `Renewing`, `Superseded` or `Settling` has either this event or `Replayed`, if an adapter sent the request.
+    /// There are five reasons. No replay is set up; the body cannot be sent again; the request may have been
+    /// redirected; or it was sent twice already. The fifth is a replay that got no bearer, or that its caller gave up
+    /// before it was sent. In the last case the caller gets an error or nothing, in the others the refusal. Each
+    /// refusal whose outcome is `Renewing`, `Superseded` or `Settling` has either this event or `Replayed`, if an
+    /// adapter sent the request.
     #[non_exhaustive]
     NotReplayed {
         /// What became of the bearer that was refused.

@@ -48,7 +48,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl ClientTransportBuilder {
-    /// The proxy for every request to an `https` URL: `http://host:port`, with credentials as part of the URL. Replaces
+    /// Sets the proxy for requests to `https` URLs: `http://host:port`, with credentials as part of the URL. Replaces
     /// the proxy of the environment, and its `NO_PROXY`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
@@ -61,7 +61,7 @@ impl ClientTransportBuilder {
         self
     }
 
-    /// How long a connection may take to open. Default: 5 s.
+    /// Limits the time to open a connection. Default: 5 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
@@ -83,21 +83,21 @@ impl ClientTransportBuilder {
         self
     }
 
-    /// Trusts these CA certificates, in PEM, as well as the system's. Every call adds some.
+    /// Trusts these CA certificates, in PEM, as well as the system's. Further calls add more.
     #[cfg(feature = "transport-tls")]
     pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.ca.push(pem.into());
         self
     }
 
-    /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
+    /// Trusts these CA certificates, in PEM, in place of the system's. Further calls add more.
     #[cfg(feature = "transport-tls")]
     pub fn only_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.only_ca.push(pem.into());
         self
     }
 
-    /// The client's certificate with its chain and its private key, in one PEM
+    /// Sets the client's certificate with its chain and its private key, in one PEM
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)).
     #[cfg(feature = "transport-tls")]
     pub fn identity(mut self, pem: impl Into<Vec<u8>>) -> Self {

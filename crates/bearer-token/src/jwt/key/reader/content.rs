@@ -1,8 +1,8 @@
 //! Turns content of any format into a key.
 //!
-//! Content is tried in the order of certainty. The first attempt is a whole document (JWK, PEM, DER), the next one
-//! inside of Base64 or quotes, and the last a bare secret or seed. In between, anything that looks like a part of a
-//! document is refused. That order is what keeps a torn JWK from signing as a secret.
+//! Content is tried in the order of certainty. The first attempt is a whole document (JWK, PEM, DER). The next is a
+//! document inside of Base64 or quotes. The last is a bare secret or seed. In between, anything that looks like a part
+//! of a document is refused. That order is what keeps a torn JWK from signing as a secret.
 
 use std::sync::Arc;
 
