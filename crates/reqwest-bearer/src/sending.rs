@@ -243,6 +243,11 @@ impl ClientRequest for Outgoing<'_> {
     }
 
     #[inline]
+    fn url(&self) -> Option<&str> {
+        Some(self.request.url().as_str())
+    }
+
+    #[inline]
     fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }

@@ -155,6 +155,14 @@ impl Origins {
         uri.scheme() == Some(&Scheme::HTTPS) && self.allowed.iter().any(is_spelled)
     }
 
+    /// The same for a whole URL as text. The authority ends at the first slash, for every reader of URLs.
+    #[inline]
+    pub(crate) fn allow_exactly_in(&self, url: &str) -> bool {
+        let Some(rest) = url.strip_prefix("https://") else { return false };
+        let is_at_the_start = |spelled: &str| rest.strip_prefix(spelled).is_some_and(|rest| rest.starts_with('/'));
+        self.allowed.iter().any(|allowed| allowed.origin.https && is_at_the_start(&allowed.spelled))
+    }
+
     /// Whether this is an allowed origin in a usual spelling. [`judge`](Self::judge) knows all spellings, but takes
     /// longer.
     #[inline]

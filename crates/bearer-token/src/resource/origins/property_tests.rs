@@ -53,6 +53,10 @@ proptest! {
         let to = Destination::new(scheme, &authority);
         let is_authorized = matches!(origins.judge(to), OriginVerdict::Authorize);
         prop_assert!(is_authorized || !origins.allow_as_spelled(to), "{}", authority);
+        let rest = format!("{authority}/");
+        let judged = Destination::new("https", rest.split('/').next().unwrap());
+        let is_judged_so = matches!(origins.judge(judged), OriginVerdict::Authorize);
+        prop_assert!(is_judged_so || !origins.allow_exactly_in(&format!("https://{rest}")), "{}", authority);
         // The other rules, too, allow nothing as spelled that their parser would not.
         let mut any = Origins::default();
         any.allow_any_https();

@@ -46,6 +46,34 @@ fn usual_spellings_need_no_parser() {
     }
 }
 
+#[test]
+fn a_url_as_text_begins_with_an_allowed_origin_as_it_was_written() {
+    let named = origins(&["https://api.example.com", "https://c.example.com:8443", "http://127.0.0.1:8080"]);
+    let mut any = Origins::default();
+    any.allow_any_https();
+    for (rule, url, expected) in [
+        (&named, "https://api.example.com/", true),
+        (&named, "https://api.example.com/orders?at=https://evil.example.net/", true),
+        (&named, "https://c.example.com:8443/", true),
+        (&named, "https://api.example.com", false),
+        (&named, "https://api.example.com:443/", false),
+        (&named, "https://api.example.com:8443/", false),
+        (&named, "https://api.example.com.evil.example.net/", false),
+        (&named, "https://api.example.com@evil.example.net/", false),
+        (&named, "https://api.example.com\\@evil.example.net/", false),
+        (&named, "https://api.example.com?@evil.example.net/", false),
+        (&named, "https://user@api.example.com/", false),
+        (&named, "HTTPS://api.example.com/", false),
+        (&named, "http://api.example.com/", false),
+        (&named, "http://127.0.0.1:8080/", false),
+        (&named, "https://127.0.0.1:8080/", false),
+        (&any, "https://api.example.com/", false),
+        (&Origins::asked_elsewhere(), "https://api.example.com/", false),
+    ] {
+        assert_eq!(rule.allow_exactly_in(url), expected, "{url}");
+    }
+}
+
 fn judged(origins: &Origins, uri: &str) -> &'static str {
     let uri: Uri = uri.parse().unwrap();
     let verdict = origins.judge(Destination::from(&uri));
