@@ -57,7 +57,7 @@ async fn twelve_of_twelve_mistakes_are_found_with_their_fix() {
     for (config, right, wrong, status, first) in [
         // In the file, before anything is sent.
         (JWT, "[token_endpoint]", "[token_endpont]", 3, "token_endpont: found a field that does not exist"),
-        (JWT, "\"RS256\"", "\"ES256\"", 3, "jwt.key: found"),
+        (JWT, "\"RS256\"", "\"ES256\"", 3, "jwt.key: the file `"),
         (JWT, "keys/rsa.pem", "rsa.pem", 3, "jwt.key: "),
         (CLIENT, "url = \"ORIGIN/token\"", "url = \"http://as.example.com/token\"", 3, "token_endpoint.url: "),
         // At the authorization server.
