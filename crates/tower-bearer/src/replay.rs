@@ -11,6 +11,8 @@ use bearer_token::{PassThrough, Rejection, Ticket, adapter::RefusedRequest, plat
 use http::{Request, Response};
 use tower::retry::Policy;
 
+use crate::sent::tell_of_replay;
+
 /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
 ///
 /// A policy for [`tower::retry`], to be put directly *around* a [`BearerLayer`](crate::BearerLayer):
@@ -117,9 +119,7 @@ impl<F> Replay<F> {
         // be. It carries no bearer, so no rejection is found in its response.
         if self.replayed {
             // Called directly before the replay is passed to the layer, which takes this back if it has to wait.
-            if let Some(refused) = request.extensions().get::<RefusedRequest>() {
-                refused.set_sent_again(true);
-            }
+            tell_of_replay(request.extensions());
             return None;
         }
         if request.extensions().get::<PassThrough>().is_some() {

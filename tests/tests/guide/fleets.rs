@@ -10,8 +10,9 @@ use super::table;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The names of all functions in the sources.
-fn functions() -> BTreeSet<String> {
+/// The names of all tests in the sources: functions with an attribute that ends in `test`, and the clauses of the contract
+/// of stores, which a macro makes tests of.
+fn tests() -> BTreeSet<String> {
     let mut folders: Vec<PathBuf> =
         ["crates", "tests", "examples", "benches"].iter().map(|folder| Path::new(ROOT).join(folder)).collect();
     let mut found = BTreeSet::new();
@@ -22,12 +23,24 @@ fn functions() -> BTreeSet<String> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
-                found.extend(names.map(str::to_owned));
+                let is_clause = path.parent().is_some_and(|folder| folder.ends_with("store_contract"));
+                add_tests(&text, is_clause, &mut found);
             }
         }
     }
     found
+}
+
+fn add_tests(text: &str, all_are_tests: bool, found: &mut BTreeSet<String>) {
+    let mut is_test = all_are_tests;
+    for line in text.lines().map(str::trim) {
+        if let Some((_, rest)) = line.split_once("fn ") {
+            found.extend(rest.split(['(', '<']).next().filter(|_| is_test).map(str::to_owned));
+            is_test = all_are_tests;
+        }
+        let attribute = line.strip_prefix("#[").and_then(|rest| rest.split(['(', ']']).next());
+        is_test |= attribute.is_some_and(|name| name.ends_with("test"));
+    }
 }
 
 /// What stands between backticks.
@@ -40,7 +53,7 @@ fn every_test_that_a_promise_of_fleets_names_exists() {
     let document = fs::read_to_string(Path::new(ROOT).join("docs/FLEETS.md")).unwrap();
     let rows = table(&document, "| promise | shown by |");
     assert!(rows.len() > 30, "{}", rows.len());
-    let functions = functions();
+    let tests = tests();
     for row in &rows {
         let [promise, shown] = &row[..] else { panic!("{row:?} has two cells") };
         let names = quoted(shown);
@@ -49,7 +62,7 @@ fn every_test_that_a_promise_of_fleets_names_exists() {
             let is_there = match name.split_once(' ') {
                 // A command: its target is a file or a folder.
                 Some((_, rest)) => rest.split(' ').any(is_target),
-                None => functions.contains(name),
+                None => tests.contains(name),
             };
             assert!(is_there, "`{name}` does not exist, which shows: {promise}");
         }

@@ -6,6 +6,38 @@ use crate::{
     test_support::{ManualClock, PausedClock},
 };
 
+/// The calls of a store that go on to the one inside.
+macro_rules! forward {
+    ($store:tt: $($call:ident),+) => { $(forward!(@$call $store);)+ };
+    (@read $store:tt) => {
+        async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+            self.$store.read(key).await
+        }
+    };
+    (@lease $store:tt) => {
+        async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+            self.$store.lease(key, seen, ttl).await
+        }
+    };
+    (@save $store:tt) => {
+        async fn save(
+            &self,
+            key: &StoreKey,
+            record: &[u8],
+            life: Duration,
+            fence: Fence,
+            seen: Version,
+        ) -> Result<Saved, Down> {
+            self.$store.save(key, record, life, fence, seen).await
+        }
+    };
+    (@release $store:tt) => {
+        async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+            self.$store.release(key, fence).await
+        }
+    };
+}
+
 #[cfg(feature = "http-transport")]
 mod cancelled;
 mod clock_steps;
@@ -188,28 +220,7 @@ fn l63_a_store_that_loses_writes_needs_a_reuse_period() {
     impl SharedStore for Forgetful {
         const ORDER: Order = Order::LosesWrites;
 
-        async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
-            self.0.read(key).await
-        }
-
-        async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-            self.0.lease(key, seen, ttl).await
-        }
-
-        async fn save(
-            &self,
-            key: &StoreKey,
-            record: &[u8],
-            life: Duration,
-            fence: Fence,
-            seen: Version,
-        ) -> Result<Saved, Down> {
-            self.0.save(key, record, life, fence, seen).await
-        }
-
-        async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-            self.0.release(key, fence).await
-        }
+        forward!(0: read, lease, save, release);
     }
 
     let build = |store: SharedRefreshToken<Forgetful>| {
@@ -290,24 +301,7 @@ impl SharedStore for Lagging {
         Ok(None)
     }
 
-    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-        self.0.lease(key, seen, ttl).await
-    }
-
-    async fn save(
-        &self,
-        key: &StoreKey,
-        record: &[u8],
-        life: Duration,
-        fence: Fence,
-        seen: Version,
-    ) -> Result<Saved, Down> {
-        self.0.save(key, record, life, fence, seen).await
-    }
-
-    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-        self.0.release(key, fence).await
-    }
+    forward!(0: lease, save, release);
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,14 +336,6 @@ struct Overtaken {
 impl SharedStore for Overtaken {
     const ORDER: Order = Order::Linearizable;
 
-    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
-        self.store.read(key).await
-    }
-
-    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-        self.store.lease(key, seen, ttl).await
-    }
-
     async fn save(
         &self,
         key: &StoreKey,
@@ -367,9 +353,7 @@ impl SharedStore for Overtaken {
         self.store.save(key, record, life, fence, seen).await
     }
 
-    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-        self.store.release(key, fence).await
-    }
+    forward!(store: read, lease, release);
 }
 
 /// A use that ends late, and another token that is in use meanwhile.
@@ -413,24 +397,7 @@ impl SharedStore for Replaced {
         Ok(found)
     }
 
-    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-        self.store.lease(key, seen, ttl).await
-    }
-
-    async fn save(
-        &self,
-        key: &StoreKey,
-        record: &[u8],
-        life: Duration,
-        fence: Fence,
-        seen: Version,
-    ) -> Result<Saved, Down> {
-        self.store.save(key, record, life, fence, seen).await
-    }
-
-    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-        self.store.release(key, fence).await
-    }
+    forward!(store: lease, save, release);
 }
 
 #[tokio::test(start_paused = true)]

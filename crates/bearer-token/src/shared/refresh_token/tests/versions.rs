@@ -14,10 +14,6 @@ struct Meanwhile {
 impl SharedStore for Meanwhile {
     const ORDER: Order = Order::Linearizable;
 
-    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
-        self.store.read(key).await
-    }
-
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         let step = lock(&self.step).take();
         if let Some(step) = step {
@@ -26,20 +22,7 @@ impl SharedStore for Meanwhile {
         self.store.lease(key, seen, ttl).await
     }
 
-    async fn save(
-        &self,
-        key: &StoreKey,
-        record: &[u8],
-        life: Duration,
-        fence: Fence,
-        seen: Version,
-    ) -> Result<Saved, Down> {
-        self.store.save(key, record, life, fence, seen).await
-    }
-
-    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
-        self.store.release(key, fence).await
-    }
+    forward!(store: read, save, release);
 }
 
 /// The mark and the successor of one use have the same version, so a version that stayed is no record that stayed.
