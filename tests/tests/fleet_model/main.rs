@@ -26,6 +26,7 @@ const QUIET: World = World {
     faults: &[],
     budget: 0,
     in_order: false,
+    replicas: 3,
     skew: 0,
     revocations: 0,
     refuses_all: false,
@@ -43,3 +44,24 @@ const fn one_of(faults: &'static [Fault]) -> World {
 }
 
 const EVERY_FAULT_OF_A_REPLICA: &[Fault] = &[Fault::Crash, Fault::Pause, Fault::LostReply, Fault::LostRequest];
+
+/// A lease is left behind, and the store's clock is set back and right again. Two replicas, to the end of the second token.
+const RIGHT_AGAIN: World = World {
+    budget: 3,
+    in_order: true,
+    replicas: 2,
+    allowed: 9,
+    until: 14,
+    except: None,
+    ..one_of(&[Fault::Crash, Fault::ClockBack, Fault::ClockAhead])
+};
+
+/// One replica that needs a token again and again, and a store that is down for any time.
+const SILENT: World = World {
+    replicas: 1,
+    refuses_all: true,
+    until: 13,
+    only: Some(properties::ASKED),
+    except: None,
+    ..one_of(&[Fault::StoreDown])
+};
