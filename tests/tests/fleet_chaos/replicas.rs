@@ -299,8 +299,8 @@ impl Replica {
         }
         // A lease that was left behind, and seems to last for up to half a minute. After its wait in vain, the replica is in a
         // cool-down.
-        let waited = self.store.was_told_of_an_ended_lease(TIMEOUT);
-        if !self.server.failed_lately() && !(waited && error.kind() == ErrorKind::Timeout) {
+        let waited = error.kind() == ErrorKind::Timeout && self.store.was_told_of_an_ended_lease(TIMEOUT);
+        if !self.server.failed_lately() && !waited {
             self.accuse(format!("a request failed although the server is there: {error}"));
         }
     }

@@ -187,7 +187,9 @@ impl Replica {
     /// Takes an answer. Gives the end of the flight, if this is it, and whether its token was exchanged by it.
     pub(crate) fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Option<(Ended, bool)> {
         let mut flight = self.flight?;
-        self.circuit.hears(rules, now, answer);
+        if !(rules.standing_still_is_no_silence && flight.is_late(now)) {
+            self.circuit.hears(rules, now, answer);
+        }
         let next = flight.hears(rules, now, answer);
         self.doubts = flight.doubts;
         match next {

@@ -134,6 +134,8 @@ pub(crate) struct Rules {
     pub(crate) long_leases_are_not_believed: bool,
     /// A store that gives no answer is not asked for a while.
     pub(crate) a_silent_store_is_left_out: bool,
+    /// Unless the replica stood still meanwhile, and did not see the answer.
+    pub(crate) standing_still_is_no_silence: bool,
     /// The while doubles.
     pub(crate) pauses_double: bool,
     /// A record that was there when such a lease was seen is not used: its token may only seem to be alive.
@@ -171,6 +173,7 @@ pub(crate) const SOUND: Rules = Rules {
     life_counts_from_the_grant: false,
     long_leases_are_not_believed: true,
     a_silent_store_is_left_out: true,
+    standing_still_is_no_silence: true,
     pauses_double: true,
     old_records_are_doubted: true,
     doubted_stores_are_asked: true,

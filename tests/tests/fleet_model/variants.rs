@@ -131,18 +131,25 @@ fn asking_a_silent_store_each_time_is_found_out() {
 }
 
 #[test]
+fn leaving_a_store_out_because_of_standing_still_is_found_out() {
+    let rules = Rules { standing_still_is_no_silence: false, ..SOUND };
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::MORE);
+}
+
+#[test]
 fn pauses_that_do_not_double_are_found_out() {
     breaks(World { rules: Rules { pauses_double: false, ..SOUND }, ..SILENT }, properties::ASKED);
 }
 
+/// The sound protocol is in `sound.rs`, as for the next one.
 #[test]
 fn leaving_a_store_out_that_is_right_again_is_found_out() {
-    breaks(World { rules: Rules { doubted_stores_are_asked: false, ..SOUND }, ..RIGHT_AGAIN }, properties::WITHOUT);
+    found_out(World { rules: Rules { doubted_stores_are_asked: false, ..SOUND }, ..RIGHT_AGAIN }, properties::WITHOUT);
 }
 
 #[test]
 fn believing_a_record_of_before_the_step_is_found_out() {
-    breaks(World { rules: Rules { old_records_are_doubted: false, ..SOUND }, ..RIGHT_AGAIN }, properties::ENDED);
+    found_out(World { rules: Rules { old_records_are_doubted: false, ..SOUND }, ..RIGHT_AGAIN }, properties::ENDED);
 }
 
 #[test]

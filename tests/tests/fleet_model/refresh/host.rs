@@ -2,7 +2,7 @@
 //!
 //! It is a copy of the decisions of `bearer_token::shared::SharedRefreshToken` and of the grant that uses it, by hand.
 
-use super::store::{Content, Leased, Record, Saved, Store, Tick};
+use super::store::{Content, Leased, MOST_LEASES, Record, Saved, Store, Tick};
 
 /// The rules that make a refresh token be spent once. A variant breaks one of them, and must be found out.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     pub(crate) fence: bool,
     /// A save or a lease is refused if the record is not the one that was seen.
     pub(crate) version: bool,
+    /// The most leases that are granted, which bounds the search. No rule.
+    pub(crate) leases: u8,
     /// The period in which the server accepts a used token again, as `reusable_within` says. The store's clock counts
     /// then, and all other rules are about that.
     pub(crate) period: Option<Tick>,
@@ -71,6 +73,7 @@ pub(crate) const SOUND: Rules = Rules {
     compares_the_token: true,
     fence: true,
     version: true,
+    leases: MOST_LEASES,
     period: None,
     resend_after: None,
     heeds_times: true,

@@ -6,15 +6,20 @@
 use super::*;
 
 /// The server accepts a used token again for two ticks.
-const PERIOD: World =
-    World { rules: Rules { period: Some(2), ..SOUND }, fetches: 3, ticks: 3, settlers_crash: false, ..WORLD };
+const PERIOD: World = World {
+    rules: Rules { period: Some(2), leases: 4, ..SOUND },
+    fetches: 3,
+    ticks: 3,
+    settlers_crash: false,
+    ..WORLD
+};
 /// The token is sent again after two.
-const RISK: World = World { rules: Rules { resend_after: Some(2), ..SOUND }, fetches: 3, ticks: 3, ..WORLD };
+const RISK: World = World { rules: Rules { resend_after: Some(2), leases: 4, ..SOUND }, fetches: 3, ticks: 3, ..WORLD };
 /// Callers leave.
-const LEFT: World = World { hosts: 2, cancels: 1, ..PERIOD };
+const LEFT: World = World { hosts: 2, any_fault: false, cancels: 1, ..PERIOD };
 /// The store's clock is set back.
 const SET_BACK: World = World {
-    rules: Rules { period: Some(3), clocks_differ: true, ..SOUND },
+    rules: Rules { period: Some(3), clocks_differ: true, leases: 4, ..SOUND },
     hosts: 2,
     fetches: 2,
     set_back: 3,
@@ -34,10 +39,10 @@ fn resends(name: &str, world: World) {
 fn a_token_is_sent_again_within_the_period_only() {
     for (servers, one_successor) in [("one successor", true), ("many successors", false)] {
         let world = World { one_successor, ..PERIOD };
-        resends(&format!("a period, {servers}, a refusal"), World { faults: 0, refusals: 1, ..world });
+        resends(&format!("a period, {servers}, a refusal"), World { faults: 0, refusals: 1, hosts: 2, ..world });
         resends(&format!("a period, {servers}, a fault and a refusal"), World { refusals: 1, hosts: 2, ..world });
     }
-    resends("a period, a fault, three hosts", PERIOD);
+    resends("a period, a fault, three hosts", World { fetches: 2, ..PERIOD });
     resends("a period, two lost responses, three hosts", World { faults: 2, any_fault: false, ..PERIOD });
 }
 
@@ -84,7 +89,7 @@ fn a_host_that_starts_after_the_step_does_not_know() {
 /// The caller leaves, the process ends, and the mark arrives late.
 #[test]
 fn a_late_mark_that_nothing_fences_prolongs_the_period() {
-    breaks(World { settlers_crash: true, ..LEFT }, TWICE);
+    breaks(World { settlers_crash: true, any_fault: true, ..LEFT }, TWICE);
 }
 
 #[test]

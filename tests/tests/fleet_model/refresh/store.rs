@@ -72,7 +72,7 @@ impl Store {
         if rules.version && self.record.version != seen {
             return Leased::Newer;
         }
-        if self.is_leased || self.fence == MOST_LEASES {
+        if self.is_leased || self.fence == rules.leases {
             return Leased::Held;
         }
         (self.fence, self.is_leased) = (self.fence + 1, true);

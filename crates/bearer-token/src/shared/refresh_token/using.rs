@@ -190,8 +190,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 
     /// Removes this mark under a new lease. So a save of the mark that is still on its way is refused when it arrives.
     ///
-    /// An earlier mark stays, but the lease is taken all the same. A save that arrived late would say that the token was
-    /// sent first when it arrived, minus a time that was right when it was asked for.
+    /// An earlier mark stays, but the lease is taken all the same. The new mark tells how long ago the token was sent
+    /// first, and that would be wrong if it arrived late.
     pub(super) async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: Harmless) -> Result<(), Error> {
         let inner = &self.inner;
         let Harmless { mark, earlier } = mark;
