@@ -1,7 +1,7 @@
 //! What the protocol promises, in every order of events.
 
 use super::{
-    EVERY_FAULT_OF_A_REPLICA, QUIET, RIGHT_AGAIN, SILENT, one_of, properties,
+    EVERY_FAULT_OF_A_REPLICA, QUIET, RIGHT_AGAIN, SILENT, STAYS_BEHIND, one_of, properties,
     replica::Call,
     rules::{Rules, SOUND},
     search::explore,
@@ -130,12 +130,14 @@ fn a_lease_that_a_crash_and_a_step_leave_behind_is_not_waited_for() {
     most("a crash, and then the clock steps", World { only: Some(properties::IN_VAIN), except: None, ..world });
 }
 
-/// The clock is set back, and right again.
 #[test]
-fn a_store_that_is_right_again_is_asked_and_its_old_record_is_not_believed() {
-    for property in [properties::WITHOUT, properties::ENDED] {
-        most("a crash, and the clock steps back and is set right", World { only: Some(property), ..RIGHT_AGAIN });
-    }
+fn a_store_that_is_right_again_is_asked() {
+    most("a crash, and the clock steps back and is set right", RIGHT_AGAIN);
+}
+
+#[test]
+fn a_record_from_before_the_step_is_not_believed() {
+    most("a crash, the clock steps back, and a rejection", STAYS_BEHIND);
 }
 
 #[test]

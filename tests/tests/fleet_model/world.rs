@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) in_order: bool,
     /// How many replicas there are: three, or fewer to make a search smaller.
     pub(crate) replicas: usize,
+    /// The one tick at which faults and rejections may happen, instead of all.
+    pub(crate) troubles_at: Option<Tick>,
     /// How far the clocks of some replicas are ahead.
     pub(crate) skew: Tick,
     /// How often the API rejects all tokens so far.
@@ -120,7 +122,7 @@ impl Model for World {
                 self.steps_of(state, number, replica, &mut steps);
             }
         }
-        if state.revocations > 0 && state.issued.number > state.revoked {
+        if state.revocations > 0 && self.is_time_of_trouble(state) && state.issued.number > state.revoked {
             steps.push(Step::Revoke);
         }
         if !state.up {
@@ -142,9 +144,14 @@ impl Model for World {
 }
 
 impl World {
+    fn is_time_of_trouble(&self, state: &State) -> bool {
+        self.troubles_at.is_none_or(|tick| tick == state.now)
+    }
+
     fn may_fail(&self, state: &State, fault: Fault) -> bool {
         let number = usize::from(self.budget - state.faults);
         state.faults > 0
+            && self.is_time_of_trouble(state)
             && if self.in_order { self.faults.get(number) == Some(&fault) } else { self.faults.contains(&fault) }
     }
 
