@@ -61,7 +61,7 @@ const PARTS: &[&str] = &[
     "such tokens need a proof with each request, so allow bearer tokens for this client",
     "such tokens need a signature with each request, so allow bearer tokens for this client",
     "the assertion was sent before, and the server does not accept one more than once",
-    "the assertion, code or refresh token was refused",
+    "the assertion, code, refresh token or subject token was refused",
     "the server asks for fewer token requests",
     "the server asks for patience, and nothing has to change",
     "the server denies access",
