@@ -92,7 +92,7 @@ pub struct KeyReader {
 }
 
 impl KeyReader {
-    /// Creates a reader that knows only what the key itself says.
+    /// Creates a reader that relies on what the key itself says. The other methods add what it does not say.
     pub fn new() -> Self {
         KeyReader::default()
     }
