@@ -45,7 +45,7 @@ fn providers(file: &str) -> Vec<Result<ProviderConfig, Error>> {
     if tables.contains_key("allow_origins") {
         return vec![ProviderConfig::from_toml(file)];
     }
-    tables.values().map(|table| ProviderConfig::from_toml(&toml::to_string(table).unwrap())).collect()
+    tables.values().map(|table| ProviderConfig::from_json(&serde_json::to_string(table).unwrap())).collect()
 }
 
 /// Parts of a configuration: each with the rest that makes it whole.
