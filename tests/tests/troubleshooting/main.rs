@@ -207,7 +207,7 @@ fn every_source_that_is_left_out_exists() {
 
 #[test]
 fn every_kind_has_a_paragraph() {
-    let source = fs::read_to_string(crates().join("bearer-token/src/error.rs")).unwrap();
+    let source = fs::read_to_string(crates().join("bearer-token/src/error/kind.rs")).unwrap();
     let (_, kinds) = source.split_once("pub enum ErrorKind {").unwrap();
     let (kinds, _) = kinds.split_once("\n}").unwrap();
     let kinds: Vec<_> = kinds.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();
