@@ -71,8 +71,11 @@ impl WatchedFile {
         // Noted even if the reading fails: the file is read again after its next change.
         *lock(&self.seen) = before;
         let path = self.path.display();
-        let bytes = read(&self.path)
-            .map_err(|error| format!("the file `{path}` cannot be read: {error}{}", hint(&self.path, &error)))?;
+        let bytes = read(&self.path).map_err(|error| {
+            let mut message = format!("the file `{path}` cannot be read: {error}");
+            message.push_str(hint(&self.path, &error));
+            message
+        })?;
         if bytes.len() > FILE_LIMIT {
             return Err(format!("the file `{path}` has more than 1 MiB; expected a key, a token or a secret"));
         }
