@@ -249,8 +249,8 @@ impl FleetBuilder {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A file that is missing is no error: it
-    /// may come later.
+    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A missing file is not an error: it
+    /// may appear later.
     pub fn build(self) -> Result<Fleet, Error> {
         let mut problems = Problems::default();
         self.keys.problem().into_iter().for_each(|problem| problems.add(problem));

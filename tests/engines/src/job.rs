@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::faulty::Fault;
+
 /// The environment variable with the job of a worker, as JSON.
 pub const VARIABLE: &str = "WORKER_JOB";
 
@@ -17,6 +19,8 @@ pub struct Job {
     pub clock_offset: i64,
     /// The pause between two requests to the API.
     pub every_ms: u64,
+    /// What is wrong with the worker.
+    pub fault: Option<Fault>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

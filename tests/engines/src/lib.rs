@@ -8,14 +8,17 @@
 
 pub mod black_hole;
 pub mod compatible;
+pub mod faulty;
 pub mod fleet;
 pub mod held;
 pub mod job;
 pub mod markers;
 pub mod monitor;
+pub mod phase;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;
+pub mod reason;
 pub mod records;
 pub mod redis_cluster;
 pub mod redis_server;

@@ -40,6 +40,7 @@ impl World {
             api_url: self.server.api_url(),
             clock_offset: 0,
             every_ms: 100,
+            fault: None,
         }
     }
 

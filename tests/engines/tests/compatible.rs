@@ -1,10 +1,11 @@
-//! `RedisStore` on Valkey and on the oldest servers that it supports, and processes that share a token there.
+//! `RedisStore` on Valkey, and on the newest and oldest servers that it supports, and processes that share a token there.
 //!
 //! | module | server | its program |
 //! |---|---|---|
 //! | `valkey` | Valkey | the variable `VALKEY_SERVER`, or `valkey-server` in `PATH` |
 //! | `valkey8` | Valkey 8 | `VALKEY8_SERVER` |
 //! | `valkey7` | Valkey 7.2 | `VALKEY7_SERVER` |
+//! | `redis8` | Redis 8 | `REDIS8_SERVER` |
 //! | `redis6` | Redis 6 | `REDIS6_SERVER` |
 //! | `redis60` | Redis 6.0 | `REDIS60_SERVER` |
 //!
@@ -52,5 +53,6 @@ macro_rules! server {
 server!(valkey, "VALKEY_SERVER", Some("valkey-server"), "valkey_version");
 server!(valkey8, "VALKEY8_SERVER", None, "valkey_version:8.");
 server!(valkey7, "VALKEY7_SERVER", None, "valkey_version:7.2");
+server!(redis8, "REDIS8_SERVER", None, "redis_version:8.");
 server!(redis6, "REDIS6_SERVER", None, "redis_version:6.");
 server!(redis60, "REDIS60_SERVER", None, "redis_version:6.0");

@@ -1,22 +1,15 @@
-//! Fifty processes with one token, and one fault after another.
-//!
-//! A call to the store has 95 ms. On a machine that is busy with something else a call may take longer, and then it is
-//! a fault of the store like any other: that replica fetches for itself. So each phase counts such calls and the fetches
-//! that follow from them. They are added to what the phase may cost, if there are no more of these fetches than of the
-//! calls. A fetch without the lease that no call explains fails the test, whatever its number.
+//! Fifty processes with one token, and one fault after another. [`engines::phase`] tells what a fault may cost.
 
 #![allow(clippy::disallowed_methods, reason = "real processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    ops::RangeInclusive,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bearer_token_testing::{Fault, Tokens};
 use engines::{
     fleet::{Tally, Workers},
     job::{Job, Store},
+    phase::Phase,
     proxy::{Mode, Proxy},
     redis_server::RedisServer,
     sentinel::{NAME, SentinelGroup},
@@ -45,53 +38,9 @@ fn job(world: &World, index: usize, store: Store) -> Job {
     Job { clock_offset, every_ms: 200, ..world.job(store) }
 }
 
-/// One fault, and what it costs.
-struct Phase<'a> {
-    name: &'a str,
-    world: &'a World,
-    begun: Instant,
-    requests: u64,
-    tally: Tally,
-    /// The replicas that left the store alone when it began. Each may fetch for itself once.
-    suspended: u64,
-}
-
-impl<'a> Phase<'a> {
-    fn begin(name: &'a str, world: &'a World, workers: &Workers) -> Self {
-        let (tally, suspended) = (workers.tally(), workers.suspended());
-        Phase { name, world, begun: Instant::now(), requests: world.requests(), tally, suspended }
-    }
-
-    /// What happened since it began: the token requests, and those of them that are explained by calls to the store
-    /// without an answer.
-    fn so_far(&self, workers: &Workers) -> (u64, u64) {
-        let now = workers.tally();
-        let requests = self.world.requests() - self.requests;
-        let (alone, unanswered) = (now.alone - self.tally.alone, now.unanswered - self.tally.unanswered);
-        let unsaved = now.unsaved - self.tally.unsaved;
-        println!(
-            "{}: {requests} token requests in {:.1} s; the store gave no answer {unanswered} times, {unsaved} of them to a \
-             save, and {alone} replicas fetched for themselves",
-            self.name,
-            self.begun.elapsed().as_secs_f64()
-        );
-        assert_eq!(now.needless, 0, "{}: fetches without the lease, although the store answered", self.name);
-        let explained = unanswered + self.suspended;
-        assert!(alone <= explained, "{}: {alone} fetches without the lease for {explained} calls", self.name);
-        (requests, alone + unsaved)
-    }
-
-    /// The fault costs this, and what a slow machine explains.
-    fn costs(&self, workers: &Workers, expected: RangeInclusive<u64>) {
-        let (requests, explained) = self.so_far(workers);
-        let (least, most) = (*expected.start(), *expected.end() + explained);
-        assert!((least..=most).contains(&requests), "{}: {requests} requests, expected {expected:?}", self.name);
-    }
-
-    /// Waits until this number of tokens was fetched under the lease.
-    async fn shared(&self, workers: &Workers, number: u64) {
-        until("a token for all", LIMIT, async || workers.tally().shared >= self.tally.shared + number).await;
-    }
+/// Waits until this number of tokens was fetched under the lease.
+async fn shared(phase: &Phase<'_>, workers: &Workers, number: u64) {
+    until("a token for all", LIMIT, async || workers.tally().shared >= phase.tally.shared + number).await;
 }
 
 /// No request was without a token.
@@ -109,12 +58,12 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
     println!("start: {} token requests", world.requests());
 
     // Ten lifetimes, each with the next token a good while after the one before.
-    Phase::begin("first token", &world, &workers).shared(&workers, 1).await;
+    shared(&Phase::begin("first token", &world, &workers), &workers, 1).await;
     tokio::time::sleep(LIFETIME / 8).await;
     let phase = Phase::begin("ten lifetimes", &world, &workers);
     for number in 1..=10 {
         let (before, begun) = (workers.tally(), Instant::now());
-        phase.shared(&workers, number).await;
+        shared(&phase, &workers, number).await;
         let was_answered = workers.tally().unanswered == before.unanswered;
         let took = begun.elapsed();
         assert!(took > LIFETIME / 4 || !was_answered, "token {number} came after {took:?}");
@@ -175,7 +124,7 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
     println!("the holder is stopped: {saves} save was refused");
     phase.costs(&workers, 2..=most(phase.begun.elapsed(), 1) + 1);
     world.server.issue(Tokens::opaque().lifetime(LIFETIME));
-    Phase::begin("the next token", &world, &workers).shared(&workers, 1).await;
+    shared(&Phase::begin("the next token", &world, &workers), &workers, 1).await;
     tokio::time::sleep(LIFETIME / 4).await;
     none_failed("those that wait take the lease, and the stopped one takes their token", &workers);
 
@@ -214,7 +163,7 @@ async fn a_broken_network_fails_no_request() {
         proxy.set(mode);
         tokio::time::sleep(LIFETIME).await;
         proxy.set(Mode::Pass);
-        let (alone, _) = phase.so_far(&workers);
+        let alone = phase.is_explained(&workers);
         assert!(alone > u64::try_from(PROCESSES / 2).unwrap(), "{mode:?} was not noticed: {alone}");
         assert!(alone <= most(phase.begun.elapsed(), PROCESSES), "{mode:?}: {alone}");
         // The store is left alone for up to four seconds after that, and then they share again.

@@ -11,19 +11,19 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::metrics::{
-    Counter, Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use ::metrics::{Label, histogram};
 
-use super::{CacheRead, Event, EventKind, Observer, WaitOutcome};
-use crate::{
-    sync::{Mutex, Slot, lock},
-    token::{FetchReason, Rejection},
-};
+use self::series::{Known, Names};
+use super::{Event, EventKind, Observer, WaitOutcome};
+
+mod descriptions;
+mod series;
+
+/// The outcome of a caller that got an error without a wait.
+const REFUSED: &str = "refused";
 
 /// Counts events in the recorder of the [`metrics`](https://docs.rs/metrics) facade.
 ///
@@ -90,7 +90,7 @@ pub struct Metrics {
 impl Metrics {
     /// Creates a sink for the installed recorder, and describes each metric to it. Install the recorder first.
     pub fn new() -> Self {
-        describe();
+        descriptions::describe();
         Metrics { counts_reads: false, limit: 100, providers: Names::new(), servers: Names::new() }
     }
 
@@ -246,166 +246,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The names that were seen so far, up to a limit. They are read without a lock.
-struct Names {
-    known: Slot<Vec<Known>>,
-    growing: Mutex<()>,
-}
-
-/// A name that is told apart, and its counters of reads.
-#[derive(Clone)]
-struct Known {
-    name: SharedString,
-    reads: Arc<OnceLock<[Counter; 3]>>,
-}
-
-/// The name under which everything beyond the limit is counted.
-const OTHER: &str = "_other";
-
-/// The outcome of a caller that got an error without a wait.
-const REFUSED: &str = "refused";
-
-impl Names {
-    /// No name was seen yet.
-    fn new() -> Self {
-        Names { known: Slot::new(None), growing: Mutex::new(()) }
-    }
-
-    /// The entry of a name, and whether it is new. A new one is added under a lock, and beyond the limit there is one
-    /// entry for all others.
-    fn get(&self, name: &str, limit: usize) -> (Known, bool) {
-        let read = self.known.read(|all| {
-            let all = all?;
-            find(all, name).or_else(|| if all.len() > limit { find(all, OTHER) } else { None })
-        });
-        if let Some(known) = read {
-            return (known, false);
-        }
-        let _growing = lock(&self.growing);
-        let mut all = self.known.get().map_or_else(Vec::new, |all| Vec::clone(&all));
-        let name = if all.len() < limit { name } else { OTHER };
-        if let Some(known) = find(&all, name) {
-            return (known, false);
-        }
-        let known = Known { name: SharedString::from_shared(name.into()), reads: Arc::default() };
-        all.push(known.clone());
-        self.known.set(Some(Arc::new(all)));
-        (known, true)
-    }
-}
-
-fn find(all: &[Known], name: &str) -> Option<Known> {
-    all.iter().find(|known| *known.name == *name).cloned()
-}
-
-impl Known {
-    fn label(&self) -> Label {
-        Label::new("provider", self.name.clone())
-    }
-
-    fn labels(&self, more: &[(&'static str, &'static str)]) -> Vec<Label> {
-        let more = more.iter().map(|&(name, value)| Label::from_static_parts(name, value));
-        std::iter::once(self.label()).chain(more).collect()
-    }
-
-    /// Records zero for the counters whose labels have few values. A counter that appears with its first event has not
-    /// increased, as far as Prometheus can tell.
-    fn begin(&self, counts_reads: bool) {
-        let zero = |name: &'static str, labels: &[(&'static str, &'static str)]| {
-            counter!(name, self.labels(labels)).increment(0);
-        };
-        for reason in FetchReason::ALL {
-            zero("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", "fetched")]);
-        }
-        zero("bearer_token.fetches", &[("reason", "unknown"), ("outcome", "abandoned")]);
-        for outcome in [WaitOutcome::Failed.as_str(), WaitOutcome::Dropped.as_str(), REFUSED] {
-            zero("bearer_token.unserved", &[("outcome", outcome)]);
-        }
-        for outcome in Rejection::ALL {
-            zero("bearer_token.rejections", &[("outcome", outcome.as_str())]);
-            zero("bearer_token.replays", &[("outcome", outcome.as_str())]);
-        }
-        for outcome in Rejection::ALL.into_iter().filter(|outcome| outcome.can_replay_succeed()) {
-            zero("bearer_token.not_replayed", &[("outcome", outcome.as_str())]);
-        }
-        for outcome in ["passed", "refused"] {
-            zero("bearer_token.requests_without_token", &[("outcome", outcome)]);
-        }
-        for &warning in EventKind::WARNINGS {
-            zero("bearer_token.warnings", &[("warning", warning)]);
-        }
-        if counts_reads {
-            self.reads.get_or_init(|| self.read_counters()).iter().for_each(|counter| counter.increment(0));
-        }
-    }
-
-    fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)]) {
-        counter!(name, self.labels(labels)).increment(1);
-    }
-
-    fn measure(&self, name: &'static str, labels: &[(&'static str, &'static str)], duration: Duration) {
-        histogram!(name, self.labels(labels)).record(duration.as_secs_f64());
-    }
-
-    fn set(&self, name: &'static str, value: f64) {
-        gauge!(name, self.labels(&[])).set(value);
-    }
-
-    /// Every request comes here, so the counters are looked up once.
-    fn count_read(&self, state: CacheRead) {
-        let [fresh, stale, missing] = self.reads.get_or_init(|| self.read_counters());
-        let counter = match state {
-            CacheRead::Fresh => fresh,
-            CacheRead::Stale => stale,
-            CacheRead::Missing => missing,
-        };
-        counter.increment(1);
-    }
-
-    fn read_counters(&self) -> [Counter; 3] {
-        let states = [CacheRead::Fresh, CacheRead::Stale, CacheRead::Missing];
-        states.map(|state| counter!("bearer_token.cache.reads", self.labels(&[("state", state.as_str())])))
-    }
-}
-
 /// Seconds since 1970, as Prometheus' `time()` has it. Earlier times are zero.
 fn unix(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-/// What the recorder shows beside each metric.
-fn describe() {
-    let counters = [
-        ("bearer_token.fetches", "Fetches that have ended."),
-        ("bearer_token.unserved", "Callers that got no token, by what they got instead."),
-        ("bearer_token.cache.reads", "Looks at the cache by requests, by what they found."),
-        ("bearer_token.rejections", "Bearers that the API refused, by what became of them."),
-        ("bearer_token.replays", "Refused requests that were sent once more."),
-        ("bearer_token.requests_without_token", "Requests to origins that get no token."),
-        ("bearer_token.store.calls", "Calls of stores for refresh tokens and shared tokens."),
-        ("bearer_token.warnings", "Events that a person should look at."),
-    ];
-    for (name, text) in counters {
-        describe_counter!(name, Unit::Count, text);
-    }
-    let histograms = [
-        ("bearer_token.fetch.duration", "How long fetches took."),
-        ("bearer_token.wait.duration", "How long callers waited for a token."),
-        ("bearer_token.store.call.duration", "How long calls of stores took."),
-        ("http.client.request.duration", "How long requests to authorization servers took."),
-    ];
-    for (name, text) in histograms {
-        describe_histogram!(name, Unit::Seconds, text);
-    }
-    describe_gauge!(
-        "bearer_token.failures_in_a_row",
-        Unit::Count,
-        "How many fetches have failed since the last success."
-    );
-    let text = "When the token of the last successful fetch expires, as Unix time.";
-    describe_gauge!("bearer_token.expires_at", Unit::Seconds, text);
-    let text = "The remaining life with which the last token arrived.";
-    describe_gauge!("bearer_token.lifetime", Unit::Seconds, text);
-    let text = "When the next fetch may start after a failure, as Unix time; 0 if the last fetch succeeded.";
-    describe_gauge!("bearer_token.next_attempt_at", Unit::Seconds, text);
 }

@@ -365,6 +365,9 @@ fn each_kind_has_its_event_and_its_metrics() {
         let event = Event { provider: Some("billing"), keyed: None, kind };
         with_local_recorder(&counted, || Metrics::new().count_reads().on_event(&event));
         assert_eq!(counted.take(), series, "{:?}", event.kind);
+        for series in series.iter() {
+            assert!(counted.is_described(series), "{series} has no description");
+        }
         let begun = counted.zeros.lock().unwrap();
         for series in series.iter().filter(|series| counted.is_counter(series)) {
             let too_many = ["bearer_token.fetches{reason=stale,outcome=transport}", "bearer_token.store.calls{"];
@@ -438,6 +441,7 @@ impl Visit for Fields {
 struct Counted {
     values: Arc<Mutex<Vec<String>>>,
     zeros: Arc<Mutex<Vec<String>>>,
+    described: Mutex<Vec<String>>,
 }
 
 /// One counter.
@@ -461,6 +465,18 @@ impl Counted {
         std::mem::take(&mut self.values.lock().unwrap())
     }
 
+    fn is_described(&self, series: &str) -> bool {
+        let name = series.split('{').next().unwrap();
+        let kind = if self.is_counter(series) {
+            "counter"
+        } else if name.ends_with("duration") {
+            "histogram"
+        } else {
+            "gauge"
+        };
+        self.described.lock().unwrap().contains(&format!("{name}: {kind}"))
+    }
+
     fn is_counter(&self, series: &str) -> bool {
         let name = series.split('{').next().unwrap();
         !name.ends_with("duration")
@@ -481,11 +497,17 @@ impl Counted {
 }
 
 impl Recorder for Counted {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+        self.described.lock().unwrap().push(format!("{}: counter", name.as_str()));
+    }
 
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+        self.described.lock().unwrap().push(format!("{}: gauge", name.as_str()));
+    }
 
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+        self.described.lock().unwrap().push(format!("{}: histogram", name.as_str()));
+    }
 
     fn register_counter(&self, key: &Key, _: &MetricMetadata<'_>) -> Counter {
         let (values, zeros) = (Arc::clone(&self.values), Arc::clone(&self.zeros));

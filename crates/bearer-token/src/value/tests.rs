@@ -4,7 +4,7 @@ use std::{fs, future, time::Duration};
 
 use super::*;
 use crate::{
-    AccessToken, StaticToken,
+    AccessToken, FetchContext, StaticToken,
     platform::Platform,
     sync::{Mutex, lock},
     test_support::{ManualClock, first_fetch},

@@ -21,8 +21,10 @@
 
 use std::{
     io::Write,
-    mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -30,7 +32,7 @@ use anyhow::{Context, Result};
 use bearer_token::{
     AccessToken, Bearer, Error, FetchContext, Identity, TokenProvider, TokenSource,
     oauth::{ClientAuth, ClientCredentials, RefreshToken, TokenEndpoint},
-    observe::{Event, EventKind, Observer, StoreOperation, StoreOutcome},
+    observe::{Event, Observer},
     platform::{BoxFuture, Clock, Moment, Platform, SystemClock},
     shared::{Fleet, SealingKeys, SharedRefreshToken},
     store::SharedStore,
@@ -38,7 +40,9 @@ use bearer_token::{
 use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
 use engines::{
+    faulty::{Fault, Faulty},
     job::{Job, Report, Store, VARIABLE},
+    reason::Said,
     redis_cluster,
 };
 use tokio::{
@@ -70,66 +74,20 @@ fn is_usable(bearer: &Bearer, clock: &OffClock) -> bool {
     bearer.expires_at().is_some_and(|end| end > clock.now().wall() + RESERVE)
 }
 
-/// A fetch may begin this much later than the look at the pause that explains it, on a machine that is busy.
-const LATE: Duration = Duration::from_millis(500);
-
-/// What the store has said, which is the reason of the fetch that begins next.
+/// What the store has said.
 #[derive(Clone, Default)]
 struct Asked(Arc<Mutex<Said>>);
 
-#[derive(Default)]
-struct Said {
-    has_lease: bool,
-    /// Whether its last call got no answer.
-    was_unanswered: bool,
-    /// The end of the time in which the store is left alone.
-    suspended_until: Option<Instant>,
-    /// Whether there is no store.
-    is_without: bool,
-}
-
-impl Said {
-    /// The word for the fetch that begins now. An answer explains one fetch.
-    fn reason(&mut self) -> &'static str {
-        let is_suspended = self.suspended_until.is_some_and(|end| Instant::now() < end + LATE);
-        match (mem::take(&mut self.has_lease), mem::take(&mut self.was_unanswered)) {
-            (true, _) => "fetch",
-            (false, was_unanswered) if was_unanswered || is_suspended || self.is_without => "alone",
-            (false, _) => "needless",
-        }
-    }
-}
-
 impl Asked {
-    fn without_store() -> Self {
-        Asked(Arc::new(Mutex::new(Said { is_without: true, ..Said::default() })))
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Asked {
     fn on_event(&self, event: &Event<'_>) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match event.kind {
-            EventKind::StoreCall { operation, outcome: StoreOutcome::Failed, .. } => {
-                said.was_unanswered = true;
-                tell("unanswered");
-                if matches!(operation, StoreOperation::Save) {
-                    tell("unsaved");
-                }
-            }
-            EventKind::StoreCall { operation, outcome, .. } => {
-                (said.was_unanswered, said.suspended_until) = (false, None);
-                match (operation, outcome) {
-                    (StoreOperation::Lease, StoreOutcome::Ok) => said.has_lease = true,
-                    (StoreOperation::Save, StoreOutcome::Conflict) => tell("beaten"),
-                    _ => {}
-                }
-            }
-            EventKind::SharedStoreSuspended { pause, .. } => {
-                said.suspended_until = Some(Instant::now() + pause);
-                tell(&format!("suspended {}", pause.as_millis()));
-            }
-            _ => {}
+        for word in self.said().heard(&event.kind, Instant::now()) {
+            tell(&word);
         }
     }
 }
@@ -138,12 +96,14 @@ impl Observer for Asked {
 struct Telling<S> {
     source: S,
     asked: Asked,
+    failed: Arc<AtomicBool>,
 }
 
 impl<S: TokenSource> TokenSource for Telling<S> {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        tell(self.asked.0.lock().unwrap_or_else(PoisonError::into_inner).reason());
+        tell(self.asked.said().reason(Instant::now()));
         let result = self.source.fetch(cx).await;
+        self.failed.store(result.is_err(), Ordering::Relaxed);
         tell("done");
         result
     }
@@ -159,10 +119,13 @@ fn tell(line: &str) {
 }
 
 fn share(job: &Job, store: impl SharedStore) -> Result<TokenProvider> {
-    let fleet = Fleet::builder(store, SealingKeys::file(&job.keys)).build()?;
-    let asked = Asked::default();
-    let source = fleet.share(Telling { source: endpoint(job)?, asked: asked.clone() })?;
-    provider(job, source, asked)
+    let (asked, failed) = (Asked::default(), Arc::<AtomicBool>::default());
+    let source = Telling { source: endpoint(job)?, asked: asked.clone(), failed: Arc::clone(&failed) };
+    if job.fault == Some(Fault::AsksNothing) {
+        return provider(job, source, asked);
+    }
+    let fleet = Fleet::builder(Faulty::new(store, job.fault, failed), SealingKeys::file(&job.keys)).build()?;
+    provider(job, fleet.share(source)?, asked)
 }
 
 fn endpoint(job: &Job) -> Result<TokenEndpoint> {
@@ -172,8 +135,8 @@ fn endpoint(job: &Job) -> Result<TokenEndpoint> {
 
 /// A provider for itself.
 fn alone(job: &Job, endpoint: TokenEndpoint) -> Result<TokenProvider> {
-    let asked = Asked::without_store();
-    provider(job, Telling { source: endpoint, asked: asked.clone() }, asked)
+    let asked = Asked(Arc::new(Mutex::new(Said::without_store())));
+    provider(job, Telling { source: endpoint, asked: asked.clone(), failed: Arc::default() }, asked)
 }
 
 fn provider(job: &Job, source: impl TokenSource, asked: Asked) -> Result<TokenProvider> {

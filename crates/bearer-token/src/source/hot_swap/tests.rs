@@ -1,0 +1,220 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use super::*;
+use crate::{
+    TokenProvider,
+    platform::Platform,
+    test_support::{ManualClock, first_fetch},
+};
+
+/// Which secrets the server knows, and which it was shown.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<(BTreeSet<String>, Vec<String>)>>);
+
+impl Server {
+    fn knows(&self, secrets: &[&str]) {
+        lock(&self.0).0 = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    }
+
+    fn shown(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.0).1)
+    }
+
+    fn source(&self, secret: &str) -> impl TokenSource + use<> {
+        let (server, secret) = (self.clone(), secret.to_owned());
+        move |_cx: FetchContext| {
+            let (server, secret) = (server.clone(), secret.clone());
+            async move {
+                let mut server = lock(&server.0);
+                server.1.push(secret.clone());
+                match (secret.as_str(), server.0.contains(&secret)) {
+                    ("down", _) => Err(Error::new(ErrorKind::Transport, "no connection")),
+                    (_, true) => Ok(AccessToken::new(format!("token-by-{secret}")).expires_in(HOUR)),
+                    (_, false) => Err(Error::new(ErrorKind::Refused, "the server refused the client")),
+                }
+            }
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn fetch(swap: &HotSwap) -> Result<String, Error> {
+    let token = TokenSource::fetch(swap, first_fetch(Platform::system())).await?;
+    Ok(token.secret().to_owned())
+}
+
+fn is_previous(swap: &HotSwap) -> bool {
+    matches!(swap.in_use(), CredentialInUse::Previous(_))
+}
+
+#[tokio::test]
+async fn the_previous_credential_serves_until_the_latest_works() {
+    let server = Server::default();
+    server.knows(&["old"]);
+    let swap = HotSwap::new(server.source("old"));
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+    swap.replace(server.source("new"));
+    assert!(TokenSource::has_changed(&swap), "a cool-down ends");
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+    assert!(is_previous(&swap) && !TokenSource::has_changed(&swap));
+    assert_eq!(server.shown(), ["old", "new", "old"]);
+
+    server.knows(&["old", "new"]);
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    assert!(!is_previous(&swap));
+    server.knows(&["old"]);
+    fetch(&swap).await.unwrap_err();
+    assert_eq!(server.shown(), ["new", "new"], "the previous one is gone");
+}
+
+#[tokio::test]
+async fn the_last_one_that_worked_is_kept_over_several_replacements() {
+    let server = Server::default();
+    server.knows(&["old"]);
+    let swap = HotSwap::new(server.source("old"));
+    swap.replace(server.source("mistaken"));
+    fetch(&swap).await.unwrap();
+    swap.replace(server.source("new"));
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+    server.knows(&["new"]);
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+}
+
+/// Two providers share it. The first was refused, and waits for the previous credential.
+#[tokio::test]
+async fn a_refusal_that_is_overtaken_by_a_token_is_past() {
+    for next in [None, Some("newer")] {
+        let server = Server::default();
+        server.knows(&["old"]);
+        let (old, go) = (Arc::new(server.source("old")), Arc::new(tokio::sync::Notify::new()));
+        let wait = Arc::clone(&go);
+        let swap = HotSwap::new(move |cx: FetchContext| {
+            let (old, wait) = (Arc::clone(&old), Arc::clone(&wait));
+            async move {
+                wait.notified().await;
+                TokenSource::fetch(&*old, cx).await
+            }
+        });
+        swap.replace(server.source("new"));
+        let mut slow = std::pin::pin!(fetch(&swap));
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(slow.as_mut().poll(cx).is_pending())).await);
+        server.knows(&["old", "new"]);
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+        if let Some(next) = next {
+            swap.replace(server.source(next));
+        }
+        go.notify_one();
+        assert_eq!(slow.await.unwrap(), "token-by-old");
+        assert!(!is_previous(&swap), "{next:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_and_two_refusals_are_errors_of_the_latest() {
+    let server = Server::default();
+    server.knows(&["old"]);
+    let swap = HotSwap::new(server.source("old"));
+    swap.replace(server.source("down"));
+    assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Transport);
+    assert_eq!(server.shown(), ["down"], "an outage shows no other credential");
+    server.knows(&[]);
+    swap.replace(server.source("new"));
+    assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(!is_previous(&swap), "no token came of the previous one");
+}
+
+#[tokio::test]
+async fn a_followed_file_is_looked_at_before_each_fetch() {
+    let server = Server::default();
+    server.knows(&["old"]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "old\n").unwrap();
+    let make = server.clone();
+    let swap = HotSwap::following(Value::file(file.path()), move |secret| match secret {
+        "bad" => Err(Error::new(ErrorKind::Config, "unusable")),
+        secret => Ok(make.source(secret)),
+    })
+    .unwrap();
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+    assert!(!TokenSource::has_changed(&swap));
+    for (content, expected) in [("new", "token-by-old"), ("bad", "token-by-old")] {
+        std::fs::write(file.path(), content).unwrap();
+        assert!(TokenSource::has_changed(&swap));
+        assert_eq!(fetch(&swap).await.unwrap(), expected);
+    }
+    server.knows(&["new"]);
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    assert!(HotSwap::following(Value::file("/missing"), |_| Ok(Server::default().source("x"))).is_err());
+}
+
+#[tokio::test]
+async fn a_followed_key_has_all_its_bytes() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"-----BEGIN\n\xff\n").unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    let swap = HotSwap::following_key(Value::file(file.path()), move |key| {
+        lock(&note).push(key.to_vec());
+        Ok(Server::default().source("unknown"))
+    })
+    .unwrap();
+    std::fs::write(file.path(), b"new\n").unwrap();
+    fetch(&swap).await.unwrap_err();
+    assert_eq!(*lock(&seen), [b"-----BEGIN\n\xff\n".to_vec(), b"new\n".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_provider_exchanges_at_once_and_serves_meanwhile() {
+    let (server, clock) = (Server::default(), ManualClock::default());
+    server.knows(&["old", "new"]);
+    let swap = HotSwap::new(server.source("old"));
+    let provider = TokenProvider::builder(swap.clone()).platform(clock.platform()).build().unwrap();
+    assert_eq!(provider.token().await.unwrap().secret(), "token-by-old");
+    swap.replace(server.source("new"));
+    let refresh = provider.refresh_now();
+    assert_eq!(provider.token().await.unwrap().secret(), "token-by-old");
+    assert_eq!(refresh.await.unwrap().secret(), "token-by-new");
+}
+
+#[tokio::test]
+async fn a_change_is_exchanged_by_the_task_that_looks() {
+    let (server, clock) = (Server::default(), ManualClock::default());
+    server.knows(&["old", "new"]);
+    let swap = HotSwap::new(server.source("old"));
+    let provider = TokenProvider::builder(swap.clone()).platform(clock.platform()).build().unwrap();
+    provider.token().await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(provider.refresh_when_changed(Duration::from_secs(10)));
+    let tick = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_secs(10));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tick().await;
+    assert_eq!(server.shown(), ["old"], "nothing has changed");
+    swap.replace(server.source("new"));
+    tick().await;
+    assert_eq!(server.shown(), ["new"]);
+    assert_eq!(provider.token().await.unwrap().secret(), "token-by-new");
+    drop(provider);
+    tick().await;
+    assert!(tasks.join_next().await.is_some_and(|result| result.is_ok()), "it ends with its provider");
+}
+
+#[tokio::test]
+async fn no_secret_is_in_debug_or_identity() {
+    let server = Server::default();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "MARKER").unwrap();
+    let make = server.clone();
+    let swap = HotSwap::following(Value::file(file.path()), move |secret| Ok(make.source(secret))).unwrap();
+    fetch(&swap).await.unwrap_err();
+    let mut identity = Identity::default();
+    TokenSource::identity(&swap, &mut identity);
+    assert!(!format!("{swap:?} {identity:?}").contains("MARKER"));
+}

@@ -1,0 +1,86 @@
+//! Replicas with a fault of their own, to show that the tests of fleets notice it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bearer_token::store::{Down, Fence, Leased, Order, Saved, SharedStore, Snapshot, StoreKey, Version};
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// It fetches without asking its store, which would answer.
+    AsksNothing,
+    /// It fetches under a lease that the store has not granted.
+    TakesNoLease,
+    /// It sees no record, and so fetches whatever the others have.
+    IgnoresTheRecord,
+    /// It keeps its failures for itself, so the others do not pause with it.
+    SharesNoFailure,
+}
+
+/// The store of a replica that has one of these faults, or none.
+pub struct Faulty<S> {
+    store: S,
+    fault: Option<Fault>,
+    /// Whether the last fetch failed.
+    failed: Arc<AtomicBool>,
+}
+
+impl<S> Faulty<S> {
+    pub fn new(store: S, fault: Option<Fault>, failed: Arc<AtomicBool>) -> Self {
+        Faulty { store, fault, failed }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+}
+
+impl<S: SharedStore> SharedStore for Faulty<S> {
+    const ORDER: Order = S::ORDER;
+
+    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        let found = self.store.read(key).await?;
+        Ok(found.filter(|_| !self.is(Fault::IgnoresTheRecord)))
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        if self.is(Fault::TakesNoLease) {
+            return Ok(Leased::Granted(Fence::new(u64::from(u32::MAX))));
+        }
+        match self.store.lease(key, seen, ttl).await? {
+            Leased::Newer(found) if self.is(Fault::IgnoresTheRecord) => self.store.lease(key, found.version, ttl).await,
+            leased => Ok(leased),
+        }
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        if self.is(Fault::SharesNoFailure) && self.failed.load(Ordering::Relaxed) {
+            self.store.release(key, fence).await?;
+            return Ok(Saved::Saved(Version::new(fence.get())));
+        }
+        match self.store.save(key, record, life, fence, seen).await? {
+            Saved::Changed(found) if self.is(Fault::IgnoresTheRecord) => {
+                self.store.save(key, record, life, fence, found.version).await
+            }
+            saved => Ok(saved),
+        }
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        self.store.release(key, fence).await
+    }
+}
