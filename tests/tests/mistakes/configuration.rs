@@ -166,7 +166,7 @@ pub(crate) fn rows() -> Vec<Row> {
             file("accounting.toml", ""),
             ["configuration", "none of"],
             ["one of them"],
-            ["`token`", "`jwt`", "`token_endpoint`"],
+            ["set `token_endpoint.url`", "`jwt.key`", "`token`"],
         ),
         Row::new(
             "48",
