@@ -177,7 +177,7 @@ mod of_a_token_endpoint {
             }
         }
 
-        let shared = std::sync::Arc::new(OfTenant("one"));
+        let shared = Arc::new(OfTenant("one"));
         let response = Transport::send(&shared, http::Request::new(Bytes::new())).await.unwrap();
         assert_eq!(response.body(), "one");
         let one = name(endpoint().transport(shared.clone())).await;
