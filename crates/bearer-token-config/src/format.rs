@@ -1,6 +1,6 @@
 //! Configuration files: TOML and JSON.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use bearer_token::{Error, Problem};
 use serde_json::{Map, Number, Value};
@@ -18,7 +18,11 @@ pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
         )));
     }
     let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
-        config(format!("the configuration file `{shown}` cannot be read: {error}")).with_source(error)
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "; expected a file that exists; a relative path begins in the current directory",
+            _ => "",
+        };
+        config(format!("the configuration file `{shown}` cannot be read: {error}{hint}")).with_source(error)
     })?;
     let value = if extension == "json" { from_json(&text) } else { from_toml(&text, report) };
     value.map_err(|error| {

@@ -50,7 +50,7 @@ use crate::{
 /// `title_case_headers`, after their variables are filled in, share one HTTP client and its connections.
 ///
 /// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
-/// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
+/// hosts are [listed](Self::with_endpoint_hosts). The origins that tokens may be sent to are fixed, too.
 #[derive(Clone)]
 pub struct KeyedConfig(Arc<Inner>);
 
@@ -77,7 +77,7 @@ impl KeyedConfig {
     }
 
     /// Does the same as [`new`](Self::new) for a configuration with a variable in the host of the token endpoint's URL.
-    /// The host must be one of these.
+    /// With the value of each key, that host must be one of `hosts`.
     ///
     /// # Errors
     ///

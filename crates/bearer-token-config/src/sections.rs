@@ -86,7 +86,8 @@ pub(crate) struct Fields {
     /// How the token is sent to the API, and which responses refuse it.
     #[serde(deserialize_with = "table::optional")]
     send: Option<SendFields>,
-    /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.
+    /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. It has `token`, `jwt`,
+    /// `token_endpoint`, `token_exchange`, `refresh_token` and `policy`, as a provider does, and a cache of its own.
     #[serde(deserialize_with = "table::named")]
     pub(crate) sources: BTreeMap<String, SourceFields>,
     /// The store that the replicas of a program share, so that they fetch one token instead of one each.

@@ -61,21 +61,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{
-    future::{Future, ready},
-    pin::Pin,
+    future::ready,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use bearer_token::{PassThrough, TokenProvider, adapter::Authorize};
+use bearer_token::{
+    PassThrough, TokenProvider,
+    adapter::{Authorize, Refusals},
+};
 use http::Extensions;
-use reqwest::{Request, Response, redirect::Policy};
+use reqwest::{Request, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
 mod asked;
 mod error;
+mod future;
 mod redirect;
 mod sending;
 #[cfg(feature = "transport")]
@@ -84,13 +87,16 @@ mod transport;
 pub use bearer_token;
 pub use reqwest_middleware;
 
-use self::sending::Found;
 #[cfg(feature = "transport")]
 pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTransport};
 pub use self::{
     error::{BearerError, token_error},
     redirect::redirect_policy,
     sending::tell_of_replay,
+};
+use self::{
+    future::{Boxed, Cold, Waiting},
+    sending::Found,
 };
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
@@ -102,6 +108,7 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct BearerMiddleware<P = TokenProvider> {
     provider: P,
+    refusals: Refusals,
     replays: bool,
     exposes_ticket: bool,
     /// Whether the client's redirects are noted, so none is overlooked.
@@ -112,7 +119,8 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// A middleware that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select)
     /// chooses. Clones share one cache.
     pub fn new(provider: P) -> Self {
-        BearerMiddleware { provider, replays: false, exposes_ticket: false, watches: Arc::default() }
+        let refusals = provider.refusals();
+        BearerMiddleware { provider, refusals, replays: false, exposes_ticket: false, watches: Arc::default() }
     }
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
@@ -195,7 +203,7 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
         mut request: Request,
         extensions: &'life1 mut Extensions,
         next: Next<'life2>,
-    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'async_trait>>
+    ) -> Boxed<'async_trait>
     where
         'life0: 'async_trait,
         'life1: 'async_trait,
@@ -209,9 +217,16 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
             return self.send_twice(request, extensions, next);
         }
         match self.authorize(&mut request, extensions) {
-            Ok(Found::Ready(Some(ticket))) => Box::pin(self.send(request, ticket, extensions, next)),
+            Ok(Found::Ready(Some(ticket))) => match self.send(request, ticket, extensions, next) {
+                Ok(sent) => Box::pin(sent),
+                Err(error) => Box::pin(ready(Err(error))),
+            },
             Ok(Found::Ready(None)) => next.run(request, extensions),
-            Ok(Found::Waits(provider)) => self.send_cold(provider, request, extensions, next),
+            Ok(Found::Waits(provider)) => {
+                let token = provider.token();
+                let cold = Cold { middleware: self, provider, token, request, extensions, next };
+                Box::pin(Waiting::Token(cold))
+            }
             Err(error) => Box::pin(ready(Err(BearerError::not_sent(error)))),
         }
     }

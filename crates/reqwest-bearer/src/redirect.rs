@@ -1,12 +1,6 @@
 //! Redirects that reqwest follows below the middleware.
 
-use std::{
-    cell::Cell,
-    error::Error as StdError,
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-};
+use std::{cell::Cell, error::Error as StdError, fmt};
 
 use bearer_token::Destination;
 use reqwest::{Url, redirect::Policy};
@@ -57,12 +51,12 @@ pub(crate) fn noted(policy: Policy) -> Policy {
     })
 }
 
-/// Returns the future's output, and whether it met a redirect under a [`noted`] policy. A bound request stays within
-/// its origin.
+/// Returns the outcome of a poll, and whether a [`noted`] policy was asked meanwhile. A bound request stays within its
+/// origin.
 ///
 /// reqwest asks its policy on the thread that polls the request. Nothing between reqwest and the middleware can be
 /// polled elsewhere, because `Next` is borrowed.
-pub(crate) async fn noting<F: Future>(future: F, is_bound: bool) -> (F::Output, bool) {
+pub(crate) fn noting<T>(is_bound: bool, poll: impl FnOnce() -> T) -> (T, bool) {
     /// Passes the note on to a middleware of ours around this one.
     struct Restore {
         asked: bool,
@@ -74,17 +68,10 @@ pub(crate) async fn noting<F: Future>(future: F, is_bound: bool) -> (F::Output, 
             IS_BOUND.set(self.bound);
         }
     }
-    let mut future = pin!(future);
-    let mut redirected = false;
-    let output = poll_fn(|cx| {
-        let _restore = Restore { asked: ASKED.replace(false), bound: IS_BOUND.get() };
-        IS_BOUND.set(is_bound || IS_BOUND.get());
-        let poll = future.as_mut().poll(cx);
-        redirected |= ASKED.get();
-        poll
-    })
-    .await;
-    (output, redirected)
+    let _restore = Restore { asked: ASKED.replace(false), bound: IS_BOUND.get() };
+    IS_BOUND.set(is_bound || IS_BOUND.get());
+    let outcome = poll();
+    (outcome, ASKED.get())
 }
 
 fn same_origin(one: &Url, other: &Url) -> bool {

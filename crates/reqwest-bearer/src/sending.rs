@@ -1,16 +1,20 @@
 //! What becomes of one request: it is authorized, sent, judged by its response, and perhaps sent once more.
 
-use std::{future::Future, pin::Pin, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use bearer_token::{
     Authorized, Destination, Error, Rejection, RequestHead, Ticket, TokenProvider,
     adapter::{Authorize, ClientRequest, RefusedRequest, can_meet, tell_of_no_replay},
 };
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::Next;
 
-use crate::{BearerError, BearerMiddleware, asked::Asked, redirect};
+use crate::{
+    BearerError, BearerMiddleware,
+    asked::{Asked, Reached},
+    future::{Boxed, Redirects, Sent, authorize_with},
+};
 
 /// What was found for a request.
 pub(crate) enum Found {
@@ -35,59 +39,60 @@ impl<P: Authorize> BearerMiddleware<P> {
 
     /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
     ///
-    /// The request does not become a part of the returned future, and neither does its URL. So one small allocation is
-    /// all that a warm request costs.
+    /// # Errors
+    ///
+    /// If the request must not be sent, because a redirect would take its headers along to another origin.
+    #[inline]
     pub(crate) fn send<'a>(
         &'a self,
         request: Request,
         ticket: Ticket,
         extensions: &'a mut Extensions,
         next: Next<'a>,
-    ) -> impl Future<Output = reqwest_middleware::Result<Response>> + Send + use<'a, P> {
-        let asked = Asked::of(&request);
+    ) -> reqwest_middleware::Result<Sent<'a, P>> {
         let is_bound = !self.provider.sends_only_authorization();
-        let is_watched = self.watches.load(Ordering::Relaxed);
-        let sent = if is_bound && !is_watched {
-            Err(BearerError::not_sent(unwatched()))
+        let redirects = if self.watches.load(Ordering::Relaxed) {
+            Redirects::Watched { is_bound, noted: false }
+        } else if is_bound {
+            return Err(BearerError::not_sent(unwatched()));
         } else {
-            Ok(next.run(request, extensions))
+            Redirects::Unwatched
         };
-        async move {
-            let (response, noted) = if is_watched {
-                redirect::noting(sent?, is_bound).await
-            } else {
-                // No policy of this middleware's is asked, so there is nothing to note.
-                (sent?.await, false)
-            };
-            let mut response = response?;
-            let (status, headers) = (response.status(), response.headers());
-            let is_refused = self.provider.refusals().include(status, headers)
-                || (status.is_client_error() && can_meet(ticket, headers));
-            if is_refused || self.exposes_ticket {
-                self.judge(&mut response, is_refused, ticket, asked, noted || (!is_watched && !asked.is_idempotent));
-            }
-            Ok(response)
+        let asked = Asked::of(&request);
+        Ok(Sent { middleware: self, response: next.run(request, extensions), ticket, asked, redirects })
+    }
+
+    /// Whether a response with this status may refuse its bearer, or has to be given its ticket.
+    #[inline]
+    pub(crate) fn is_to_look_at(&self, status: StatusCode) -> bool {
+        status.is_client_error() || self.exposes_ticket || !self.refusals.are_usual()
+    }
+
+    /// Looks at a response closely. `may_be_redirected` is what is known of redirects beside its URL.
+    #[cold]
+    pub(crate) fn look(&self, response: &mut Response, ticket: Ticket, asked: Asked, may_be_redirected: bool) {
+        let (status, headers) = (response.status(), response.headers());
+        let is_refused =
+            self.refusals.include(status, headers) || (status.is_client_error() && can_meet(ticket, headers));
+        if is_refused || self.exposes_ticket {
+            self.judge(response, is_refused, ticket, asked, may_be_redirected);
         }
     }
 
     /// Leaves the ticket in the response, if that is wanted. Rejects a refused bearer and leaves the outcome there too.
-    ///
-    /// `may_be_redirected` is what is known of redirects beside the URL of the response.
-    #[cold]
     fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, may_be_redirected: bool) {
-        let reached = response.url();
-        if Asked::origin(reached) != asked.origin {
-            // A response from another origin says nothing about the bearer.
+        let from = asked.compare(response.url());
+        if from == Reached::OtherOrigin {
+            // It says nothing about the bearer.
             return;
         }
-        let elsewhere = Asked::place(reached) != asked.place;
         if self.exposes_ticket {
             response.extensions_mut().insert(ticket);
         }
         if is_refused {
             let rejection = ticket.reject(response.headers());
             // The server that redirected the request may have acted on it.
-            if may_be_redirected || elsewhere {
+            if may_be_redirected || from == Reached::SameOrigin {
                 return tell_of_no_replay(ticket, rejection);
             }
             response.extensions_mut().insert(rejection);
@@ -95,33 +100,13 @@ impl<P: Authorize> BearerMiddleware<P> {
         }
     }
 
-    /// Sends a request that has to wait for a token.
-    ///
-    /// Not an `async fn`, whose future has room for its arguments and once more for what they become. While the request
-    /// waits, it has a box of its own, so the future of the sent request takes its place.
-    pub(crate) fn send_cold<'a>(
-        &'a self,
-        provider: TokenProvider,
-        mut request: Request,
-        extensions: &'a mut Extensions,
-        next: Next<'a>,
-    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
-        Box::pin(async move {
-            let ticket = authorize_cold(provider, &mut request, extensions).await.map_err(BearerError::not_sent)?;
-            match ticket {
-                Some(ticket) => Box::pin(self.send(request, ticket, extensions, next)).await,
-                None => next.run(request, extensions).await,
-            }
-        })
-    }
-
-    /// Sends a request, and sends it once more if the replay can succeed. Not an `async fn` either.
+    /// Sends a request, and sends it once more if the replay can succeed.
     pub(crate) fn send_twice<'a>(
         &'a self,
         mut request: Request,
         extensions: &'a mut Extensions,
         next: Next<'a>,
-    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
+    ) -> Boxed<'a> {
         Box::pin(async move {
             // Without the bearer's headers, whichever these are. What is rare is in boxes: a large future takes several
             // times as long as a small one.
@@ -133,7 +118,7 @@ impl<P: Authorize> BearerMiddleware<P> {
                 }
             };
             let Some(ticket) = ticket else { return next.run(request, extensions).await };
-            let response = self.send(request, ticket, extensions, next.clone()).await?;
+            let response = self.send(request, ticket, extensions, next.clone())?.await?;
             let found = response.extensions();
             let (Some(&rejection), Some(refused)) = (found.get::<Rejection>(), found.get::<RefusedRequest>().cloned())
             else {
@@ -170,27 +155,20 @@ impl<P: Authorize> BearerMiddleware<P> {
         refused.set_sent_again(true);
         drop(refused);
         match ticket {
-            Some(ticket) => self.send(replay, ticket, extensions, next).await,
+            Some(ticket) => self.send(replay, ticket, extensions, next)?.await,
             None => next.run(replay, extensions).await,
         }
     }
 }
 
-/// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
-/// change may have chosen another one before.
+/// Waits for the provider's token, and authorizes the request.
 async fn authorize_cold(
     provider: TokenProvider,
     request: &mut Request,
     extensions: &Extensions,
 ) -> Result<Option<Ticket>, Error> {
     let bearer = provider.token().await?;
-    Ok(match provider.authorize_client(&mut Outgoing { request, extensions })? {
-        Authorized::Inserted(ticket) => Some(ticket),
-        // It is too short-lived to be kept.
-        Authorized::NotReady => bearer.attach(request.headers_mut()),
-        // `Passed`, and what may be added to it.
-        _ => None,
-    })
+    authorize_with(&bearer, &provider, request, extensions)
 }
 
 /// Tells the [observers](bearer_token::observe::Observer) of a provider that a refused request is sent once more. For
@@ -220,9 +198,9 @@ pub fn tell_of_replay(extensions: &Extensions) {
 }
 
 /// A request of reqwest with the extensions of the middlewares.
-struct Outgoing<'a> {
-    request: &'a mut Request,
-    extensions: &'a Extensions,
+pub(crate) struct Outgoing<'a> {
+    pub(crate) request: &'a mut Request,
+    pub(crate) extensions: &'a Extensions,
 }
 
 impl ClientRequest for Outgoing<'_> {

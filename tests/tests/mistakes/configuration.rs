@@ -145,7 +145,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["["],
         ),
         Row::new(
-            "45",
+            "44",
             "a token URL without a scheme",
             toml("[token_endpoint]\nurl = \"as.example.com/token\""),
             ["token_endpoint.url", "without scheme"],
@@ -153,7 +153,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["write `https://` in front"],
         ),
         Row::new(
-            "47",
+            "46",
             "YAML",
             file("accounting.yaml", "token_endpoint:\n  url: https://as.example.com/token\n"),
             [".yaml", "YAML"],
@@ -161,7 +161,7 @@ pub(crate) fn rows() -> Vec<Row> {
             [".json"],
         ),
         Row::new(
-            "48",
+            "47",
             "an empty file",
             file("accounting.toml", ""),
             ["configuration", "none of"],
@@ -169,7 +169,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["`token`", "`jwt`", "`token_endpoint`"],
         ),
         Row::new(
-            "49",
+            "48",
             "a short HMAC secret",
             jwt("algorithm = \"HS256\"\nkey = { value = \"short\" }"),
             ["jwt.key", "5 bytes"],
@@ -177,7 +177,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["allow_short_secret"],
         ),
         Row::new(
-            "50 empty",
+            "49 empty",
             "an empty file as key",
             with_file("key.pem", b"", |path| format!("[jwt]\nalgorithm = \"RS256\"\nkey = {{ file = \"{path}\" }}")),
             ["jwt.key", "found"],
@@ -185,7 +185,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["look at the program that writes the file"],
         ),
         Row::new(
-            "53",
+            "52",
             "`exp` among the claims",
             hmac("claims = { exp = 7 }"),
             ["jwt.claims.exp", "fixed value"],
@@ -193,7 +193,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["expiry_seconds"],
         ),
         Row::new(
-            "52",
+            "51",
             "a method that is almost right",
             client("method = \"client_secret\"\nid = \"a\"\nsecret = { value = \"planted\" }"),
             ["token_endpoint.client.method"],

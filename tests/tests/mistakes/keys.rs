@@ -87,7 +87,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .expects_nothing(ACCEPTED)
             .changes_nothing(ACCEPTED),
         Row::new(
-            "50 certificate",
+            "49 certificate",
             "a certificate",
             pem(Algorithm::RS256, &testdata("certificate.pem")),
             ["certificate"],
@@ -95,7 +95,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["give the key file beside it"],
         ),
         Row::new(
-            "50 DER",
+            "49 DER",
             "a public key in DER",
             file("key.der", &der(rsa.public_pem())),
             ["public key", "DER"],
@@ -103,15 +103,15 @@ pub(crate) fn rows() -> Vec<Row> {
             ["private key"],
         ),
         Row::new(
-            "50 JWK",
+            "49 JWK",
             "a JWK without `kty`",
             file("key.json", br#"{"k":"planted"}"#),
             ["`kty`"],
             ["JWK"],
-            ["take the key out of it"],
+            ["if it has a key, take it out"],
         ),
         Row::new(
-            "51",
+            "50",
             "a service account's JSON",
             file("account.json", service_account.as_bytes()),
             ["service account"],

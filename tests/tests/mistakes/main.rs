@@ -1,7 +1,8 @@
 //! The mistakes of a newcomer, and what the message of each must say: what was found, what was expected, what to
 //! change.
 //!
-//! Rows with a number are the provoked mistakes of a first use; the others are ours. Every row also holds that the
+//! Rows with a number are the provoked mistakes of a first use, and a word after it is a variant; the others are ours. Every
+//! row also holds that the
 //! message repeats no planted secret, that it names the provider, and that each path in it is a field, a variable or a
 //! builder's method that exists. A row that leaves out what was expected, or what to change, has a reason for it.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -15,6 +16,7 @@ mod keys;
 mod names;
 mod requests;
 mod row;
+mod slips;
 mod tls;
 mod token_requests;
 mod world;
@@ -63,4 +65,9 @@ fn broken_connections_are_explained() {
 #[test]
 fn requests_without_a_token_are_explained() {
     check(&requests::rows(), &Named::Provider);
+}
+
+#[test]
+fn slips_are_explained() {
+    check(&slips::rows(), &Named::Provider);
 }

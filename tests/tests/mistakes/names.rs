@@ -19,6 +19,7 @@ const SPECIFIED: &[&str] = &[
     "grant_type",
     "invalid_client",
     "invalid_grant",
+    "invalid_request",
     "private_key",
     "token_type",
 ];

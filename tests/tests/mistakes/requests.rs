@@ -43,7 +43,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["allow_origin"],
         ),
         Row::new(
-            "46",
+            "45",
             "the API in the clear",
             request(ours, "http://api.example.com/"),
             ["http://api.example.com"],

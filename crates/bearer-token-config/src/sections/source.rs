@@ -135,7 +135,9 @@ impl Stage<'_> {
                 let found = "found none of the ways to get tokens";
                 let set = |field: &'static str| Advice::Set(Setting::Field(field.into()));
                 let problem = Problem::new(ROOT, found).expecting("one of them");
-                cx.report.add(["token_endpoint", "jwt", "token"].map(set).into_iter().fold(problem, Problem::advise));
+                cx.report.add(
+                    ["token_endpoint.url", "jwt.key", "token"].map(set).into_iter().fold(problem, Problem::advise),
+                );
                 None
             }
             (Some(token), _, _) => token::source(token, cx),

@@ -7,12 +7,17 @@ use zeroize::Zeroizing;
 pub(crate) fn read_variable(path: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
     // The operating system panics on other names.
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(Problem::new(path, "found something else").expecting("the name of an environment variable"));
+        let found =
+            if name.is_empty() { "found an empty string" } else { "found a string that no variable has as its name" };
+        return Err(Problem::new(path, found).expecting("the name of an environment variable"));
     }
     let value = std::env::var_os(name).ok_or_else(|| {
-        Problem::new(path, format!("found the environment variable `{name}`, which is not set"))
-            .expecting("the name of a variable that is set")
-            .advise(Advice::text("set it for this process"))
+        let problem = Problem::new(path, format!("found the environment variable `{name}`, which is not set"))
+            .expecting("the name of a variable that is set");
+        match name.strip_prefix('$') {
+            Some(_) => problem.advise(Advice::text("write its name without `$`")),
+            None => problem.advise(Advice::text("set it for this process")),
+        }
     })?;
     let value = value.into_string().map_err(|_| {
         Problem::new(path, format!("found the environment variable `{name}`, which is not UTF-8"))

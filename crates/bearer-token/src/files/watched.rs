@@ -71,7 +71,11 @@ impl WatchedFile {
         // Noted even if the reading fails: the file is read again after its next change.
         *lock(&self.seen) = before;
         let path = self.path.display();
-        let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
+        let bytes = read(&self.path).map_err(|error| {
+            let mut message = format!("the file `{path}` cannot be read: {error}");
+            message.push_str(hint(&self.path, &error));
+            message
+        })?;
         if bytes.len() > FILE_LIMIT {
             return Err(format!("the file `{path}` has more than 1 MiB; expected a key, a token or a secret"));
         }
@@ -135,6 +139,16 @@ fn identity(metadata: &Metadata) -> [i128; 4] {
 #[cfg(not(unix))]
 fn identity(_metadata: &Metadata) -> [i128; 4] {
     [0; 4]
+}
+
+/// What is wrong with the path of a file that is not there, if that shows.
+fn hint(path: &Path, error: &io::Error) -> &'static str {
+    match path.to_str() {
+        _ if error.kind() != io::ErrorKind::NotFound => "",
+        Some(path) if path.starts_with('~') => "; write the path in full, as only shells replace `~`",
+        Some(path) if path.starts_with("file:") => "; write the path alone, without `file:`",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -86,7 +86,12 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
         return Err(not_a_url("found no URL").advise(Advice::text("set that of the token endpoint")));
     }
-    let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
+    let uri: Uri = text.parse().map_err(|_| {
+        if text.contains(|letter: char| letter.is_whitespace() || "<>\"".contains(letter)) {
+            return not_a_url("found a space, a quote, `<` or `>` in the URL").advise(Advice::text("remove it"));
+        }
+        not_a_url("found text that is not a URL")
+    })?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(not_a_url("found a URL without scheme or host"));
     };
@@ -97,6 +102,11 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     let host = authority.host();
     if host.is_empty() || (authority.as_str().len() > host.len() && authority.port_u16().is_none()) {
         return Err(not_a_url("found a URL without a usable host and port"));
+    }
+    const METADATA: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    if METADATA.iter().any(|metadata| uri.path().contains(metadata)) {
+        let found = problem("found the URL of a server's metadata").expecting("that of its token endpoint");
+        return Err(found.advise(Advice::text("write what the metadata have as `token_endpoint`")));
     }
     match scheme {
         "https" => Ok(uri),
@@ -153,8 +163,8 @@ mod tests {
             ("https:///marker", "found"),
             ("https://id:marker@as.example.com/token", "credentials in the URL"),
             ("https://as.example.com/token#marker", "fragment"),
-            ("https://as.example.com/to ken?marker", "not a URL"),
-            (" https://as.example.com/marker", "not a URL"),
+            ("https://as.example.com/to ken?marker", "a space"),
+            (" https://as.example.com/marker", "a space"),
             ("https://as.example.com\\@marker/", "not a URL"),
             ("gopher://as.example.com/marker", "scheme"),
         ] {

@@ -22,13 +22,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
     observe::{EventKind, WaitOutcome},
-    platform::{BoxFuture, Moment},
+    platform::BoxFuture,
     provider::{
         bearer::Bearer,
         cache::{Decision, Fetched, TokenFlight, Want},
@@ -60,8 +61,8 @@ pub struct TokenFuture {
     abandoned: u32,
     /// Whether the spawner has let a flight down.
     distrust: bool,
-    /// When it began to wait, if an observer wants to know.
-    waits_since: Option<Moment>,
+    /// When it began to wait, on the monotonic clock, if an observer wants to know.
+    waits_since: Option<Duration>,
 }
 
 struct Waiting {
@@ -130,8 +131,8 @@ impl TokenFuture {
     /// Reports a wait that has ended.
     fn waited(&mut self, outcome: WaitOutcome) {
         if let Some(since) = self.waits_since.take() {
-            let now = contained(|| self.provider.platform.now()).unwrap_or(since);
-            let duration = now.monotonic().saturating_sub(since.monotonic());
+            let now = contained(|| self.provider.platform.now().monotonic()).unwrap_or(since);
+            let duration = now.saturating_sub(since);
             self.provider.observers.tell(EventKind::Waited { outcome, duration });
         }
     }
@@ -184,7 +185,7 @@ impl TokenFuture {
                 None => match this.enter() {
                     Ok(waiting) => {
                         if this.waits_since.is_none() && this.provider.observers.is_on() {
-                            this.waits_since = Some(this.provider.platform.now());
+                            this.waits_since = Some(this.provider.platform.now().monotonic());
                         }
                         this.waiting.insert(waiting)
                     }

@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::{Authorized, TokenProvider};
-use crate::source::StaticToken;
+use crate::{Sending, source::StaticToken};
 
 async fn provider(warm: bool) -> TokenProvider {
     let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("https://api.example.com");
@@ -44,6 +44,33 @@ async fn the_callers_own_authorization_always_goes_out_untouched() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_header_of_another_name_goes_out_untouched_if_the_caller_set_it() {
+    let key = http::HeaderName::from_static("x-api-key");
+    let sending = Sending::new().header(key.as_str());
+    let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("https://api.example.com");
+    let provider = builder.sending(sending).build().unwrap();
+    provider.token().await.unwrap();
+    // The second request takes the short way.
+    for _ in 0..3 {
+        let mut request = request("https://api.example.com/", &[(AUTHORIZATION, "Basic eDp5")]);
+        assert!(matches!(provider.authorize(&mut request).unwrap(), Authorized::Inserted(_)));
+        assert!(request.headers()[&key].to_str().unwrap().ends_with("token"));
+        assert!(request.headers()[&key].is_sensitive());
+        assert_eq!(request.headers()[AUTHORIZATION], "Basic eDp5");
+        for own in [&[(key.clone(), "own")][..], &[(key.clone(), "own"), (key.clone(), "other")]] {
+            let mut request = request_with(own);
+            let before = pairs(request.headers());
+            assert_eq!(provider.authorize(&mut request).unwrap(), Authorized::Passed, "{own:?}");
+            assert_eq!(pairs(request.headers()), before);
+        }
+    }
+}
+
+fn request_with(values: &[(http::HeaderName, &'static str)]) -> Request<()> {
+    request("https://api.example.com/", values)
 }
 
 #[tokio::test]

@@ -147,8 +147,8 @@ impl Served {
         }
     }
 
-    /// Inserts the bearer if a front has it, it is fresh, and it is sent in `Authorization` alone. Otherwise nothing is
-    /// done.
+    /// Inserts the bearer if a front has it and it is fresh, and the caller has set no header of its own. Otherwise
+    /// nothing is done. The caller of this rules out several values of `Authorization`.
     #[inline]
     pub(super) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
         self.insert_fresh_from(this_thread(), headers, now)
@@ -160,16 +160,16 @@ impl Served {
         let Copied { version, bearer: Some(CopiedBearer { ticket, credential, refresh, .. }) } = &*copied else {
             return None;
         };
-        match credential {
-            CopiedCredential::Authorization(value) | CopiedCredential::SharedAuthorization(value)
-                if *version == self.version.load(Ordering::Acquire)
-                    && !refresh.is_past(now)
-                    && insert_authorization(value, headers) =>
-            {
-                Some(*ticket)
-            }
-            _ => None,
+        if *version != self.version.load(Ordering::Acquire) || refresh.is_past(now) {
+            return None;
         }
+        let is_inserted = match credential {
+            CopiedCredential::Authorization(value) | CopiedCredential::SharedAuthorization(value) => {
+                insert_authorization(value, headers)
+            }
+            CopiedCredential::Others(sealed) => sealed.credential.attach(headers),
+        };
+        is_inserted.then_some(*ticket)
     }
 
     /// The front of a group of threads.

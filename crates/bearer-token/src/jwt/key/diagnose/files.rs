@@ -139,7 +139,7 @@ fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
             return fault_clause(&fault);
         }
         let found = "found JSON with neither `kty` nor `keys`, which is not a JWK (RFC 7517)".to_owned();
-        return (found, vec![Advice::text("take the key out of it")]);
+        return (found, vec![Advice::text("if it has a key, take it out; otherwise get the file that has one")]);
     };
     let format = if key.is_pem { "a private key as PEM" } else { "a JWK" };
     let (option, extension) = if key.is_pem { ("-r", "pem") } else { ("-c", "jwk") };
