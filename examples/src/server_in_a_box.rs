@@ -79,6 +79,8 @@ pub async fn serve(server: &AuthorizationServer, over: impl Future<Output = ()>,
 
 /// Starts the server, which knows the clients and issuers of `examples/config`. Port 0 is any free port.
 ///
+/// # Errors
+///
 /// Fails if the port cannot be had.
 pub fn start(port: u16) -> anyhow::Result<AuthorizationServer> {
     let rsa = VerifyingKey::from_public_pem(Algorithm::RS256, include_str!("../config/keys/rsa.pub.pem"))?;

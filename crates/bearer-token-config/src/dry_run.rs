@@ -38,7 +38,11 @@ impl DryRun {
         &self.requests
     }
 
-    /// The token of the stage, or why it has none. After a request, it is a stand-in.
+    /// The token of the stage. After a request, it is a stand-in.
+    ///
+    /// # Errors
+    ///
+    /// Why the stage has no token, such as a key that cannot be read.
     pub fn token(&self) -> Result<&Bearer, &Error> {
         self.token.as_ref()
     }

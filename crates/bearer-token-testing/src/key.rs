@@ -108,6 +108,8 @@ impl VerifyingKey {
 
     /// A public key in PEM with the label `PUBLIC KEY` (RFC 7468 section 13), as written by `openssl pkey -pubout`.
     ///
+    /// # Errors
+    ///
     /// Fails with [`ErrorKind::Config`](bearer_token::ErrorKind::Config) if the string is not such a PEM, or if the
     /// algorithm uses no public key. A key of the wrong type is noticed when it is used.
     pub fn from_public_pem(algorithm: Algorithm, pem: &str) -> Result<Self, Error> {

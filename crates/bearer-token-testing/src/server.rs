@@ -70,6 +70,8 @@ impl AuthorizationServerBuilder {
 
     /// Starts the server. It accepts connections when this returns.
     ///
+    /// # Errors
+    ///
     /// Fails if the port is in use, or if the system cannot provide a thread or random bytes.
     pub fn start(self) -> io::Result<AuthorizationServer> {
         let date_header = self.clock.is_none();
@@ -121,6 +123,8 @@ impl fmt::Debug for AuthorizationServerBuilder {
 
 impl AuthorizationServer {
     /// Starts a server on a free port, with the system's clock.
+    ///
+    /// # Errors
     ///
     /// Fails if there is no free port, or if the system cannot provide a thread or random bytes.
     pub fn start() -> io::Result<Self> {
@@ -230,6 +234,8 @@ impl AuthorizationServer {
     }
 
     /// Records a person's consent, and returns its refresh token.
+    ///
+    /// # Errors
     ///
     /// Fails if the system cannot provide random bytes.
     pub fn consent(&self, consent: Consent) -> Result<String, Error> {

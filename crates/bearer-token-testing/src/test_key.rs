@@ -60,21 +60,35 @@ enum Pair {
 
 impl TestKey {
     /// RSA with 2048 bits, for `RS256`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn rs256() -> Result<Self, Error> {
         TestKey::shared(Algorithm::RS256)
     }
 
     /// The curve P-256, for `ES256`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn es256() -> Result<Self, Error> {
         TestKey::shared(Algorithm::ES256)
     }
 
     /// The curve Ed25519, for `EdDSA`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn ed25519() -> Result<Self, Error> {
         TestKey::shared(Algorithm::EdDSA)
     }
 
     /// The pair that this process uses for the algorithm. All RSA algorithms share one.
+    ///
+    /// # Errors
     ///
     /// Fails with [`ErrorKind::Config`] for an `HS` algorithm, which uses a [`TestSecret`].
     pub fn shared(algorithm: Algorithm) -> Result<Self, Error> {
@@ -96,6 +110,11 @@ impl TestKey {
     }
 
     /// Makes a new pair, for a key that must *not* be accepted, or for key rotation.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Config`] for an `HS` algorithm, which uses a [`TestSecret`], and with
+    /// [`ErrorKind::Signing`] if the cryptography library does.
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         Ok(TestKey { algorithm, material: Arc::new(Material::generate(algorithm)?) })
     }
@@ -121,6 +140,8 @@ impl TestKey {
     }
 
     /// Signs a JWT with exactly these claims, even if no server should accept them.
+    ///
+    /// # Errors
     ///
     /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn sign(&self, claims: &Value) -> Result<String, Error> {
@@ -150,12 +171,21 @@ pub struct TestSecret {
 }
 
 impl TestSecret {
-    /// Makes a new secret for `HS256`. Fails with [`ErrorKind::Signing`] only if the system has no random bytes.
+    /// Makes a new secret for `HS256`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Signing`] only if the system has no random bytes.
     pub fn hs256() -> Result<Self, Error> {
         TestSecret::generate(Algorithm::HS256)
     }
 
-    /// Makes a new secret for this `HS` algorithm. Fails with [`ErrorKind::Config`] for another algorithm.
+    /// Makes a new secret for this `HS` algorithm.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Config`] for another algorithm, and with [`ErrorKind::Signing`] if the system has no random
+    /// bytes.
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         let mut random = [0; 64];
         let random = match algorithm {

@@ -20,6 +20,10 @@ impl Process {
     /// Starts a server, with its output in a file. `user` is for programs that refuse to run as root.
     ///
     /// The kernel kills it when this process ends.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, or the program not be started.
     pub fn start<A: AsRef<OsStr>>(
         program: &Path,
         arguments: impl IntoIterator<Item = A>,

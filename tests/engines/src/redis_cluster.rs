@@ -75,6 +75,10 @@ impl RedisCluster {
 }
 
 /// A connection as `RedisStore` recommends it.
+///
+/// # Errors
+///
+/// If no node can be reached.
 pub async fn connect(urls: Vec<String>) -> RedisResult<ClusterConnection> {
     let client = ClusterClient::builder(urls)
         .response_timeout(Duration::from_millis(100))

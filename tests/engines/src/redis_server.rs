@@ -69,6 +69,10 @@ impl RedisServer {
     }
 
     /// Sends one command over a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// The error of the server, or of the connection.
     pub async fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         command(self.port, words).await
     }
@@ -93,6 +97,10 @@ impl Server for RedisServer {
 }
 
 /// Sends one command over a connection of its own.
+///
+/// # Errors
+///
+/// The error of the server, or of the connection.
 pub async fn command<T: redis::FromRedisValue>(port: u16, words: &[&str]) -> redis::RedisResult<T> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
     let mut connection = client.get_multiplexed_async_connection().await?;

@@ -123,6 +123,10 @@ impl SigningKey {
     /// any kind, and escaped (`\n`). All of it may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits (RFC
     /// 7518 section 3.3). Keys in OpenSSH's own format are refused.
     ///
+    /// # Errors
+    ///
+    /// Fails with kind [`Config`](crate::ErrorKind::Config) if this is not the PEM of a private key for this algorithm.
+    ///
     /// ```
     /// use bearer_token::jwt::{Algorithm, SigningKey};
     ///
@@ -150,6 +154,11 @@ impl SigningKey {
     ///
     /// Keys for encryption (`use`), for other operations than `sign` (`key_ops`) and public halves are refused.
     ///
+    /// # Errors
+    ///
+    /// Fails with kind [`Config`](crate::ErrorKind::Config) if this is not the JWK of such a key, or if the algorithm is
+    /// open.
+    ///
     /// ```
     /// use bearer_token::jwt::{Algorithm, SigningKey};
     ///
@@ -174,6 +183,11 @@ impl SigningKey {
     ///
     /// For a secret that the server handed out in Base64 or hex, use a [`KeyReader`]. With the encoded string as the
     /// secret, signatures would be well-formed and always refused.
+    ///
+    /// # Errors
+    ///
+    /// Fails with kind [`Config`](crate::ErrorKind::Config) if the algorithm is not one with a shared secret, or if the
+    /// secret is too short or looks like something else.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_secret_only(algorithm, secret.as_ref())
     }
@@ -183,12 +197,20 @@ impl SigningKey {
     ///
     /// This is the constructor for production. A rotated key is used from the next JWT on, without a restart. A file
     /// that is missing or half written changes nothing. The first read happens now, so a wrong path is found at start.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyReader::read_file`].
     pub fn from_file(algorithm: Algorithm, path: impl AsRef<Path>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
     /// Reads a key in any format from the place that a value names, now and again before each signature. The place is a
     /// member of a JSON file, for example, or a part of an environment variable. See [`KeyReader::read_value`].
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyReader::read_value`].
     ///
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, SigningKey}};
