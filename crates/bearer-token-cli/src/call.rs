@@ -17,7 +17,7 @@ use crate::{
 /// The number of bytes of a body that are shown.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// How the API responded.
+/// The response of the API.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

@@ -21,7 +21,7 @@ mod endpoints;
 mod loopback;
 mod registration;
 
-/// How long a person has time to consent.
+/// The time in which a person has to consent.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) async fn run(login: &Login, err: &mut impl Write) -> anyhow::Result<Exit> {

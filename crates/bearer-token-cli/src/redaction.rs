@@ -32,7 +32,7 @@ impl Redaction {
     }
 }
 
-/// What is secret in these headers: the token, and whatever else the configuration sends. The longest is first.
+/// The secrets in these headers: the token, and the other values that the configuration sends. The longest is first.
 pub(crate) fn secrets(headers: &HeaderMap) -> Vec<String> {
     let credential = |value: &HeaderValue| {
         let value = String::from_utf8_lossy(value.as_bytes());

@@ -49,7 +49,7 @@ impl Endpoints {
     }
 }
 
-/// Refuses a URL whose requests could be read on their way.
+/// Refuses a URL whose requests other machines could read.
 fn check(url: &str) -> anyhow::Result<()> {
     let url = Url::parse(url)?;
     let is_local = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));

@@ -48,7 +48,7 @@ impl Loopback {
     }
 }
 
-/// The code of a redirect, if it has one; nothing if it is another request.
+/// The code of a redirect; `None` if it is another request.
 fn code(uri: &Uri, state: &str, issuer: Option<&str>) -> Option<Option<String>> {
     let query = uri.query().unwrap_or_default().as_bytes();
     let value = |name: &str| form_urlencoded::parse(query).find(|(found, _)| found == name).map(|(_, value)| value);

@@ -11,7 +11,7 @@ use oauth2::{ErrorResponse, HttpRequest, HttpResponse, RequestTokenError};
 
 use crate::arguments::Source;
 
-/// Parameters of the refresh token grant, which other grants have values of their own for.
+/// The parameters of the refresh token grant. Other grants have their own values for them.
 const GRANT: [&str; 3] = ["grant_type", "refresh_token", "scope"];
 
 pub(super) struct Registration {

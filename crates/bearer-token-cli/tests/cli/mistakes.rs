@@ -96,3 +96,94 @@ async fn twelve_of_twelve_mistakes_are_found_with_their_fix() {
         assert!(!found.contains("eyJ") && !found.contains("another-secret"), "{wrong}: {found}");
     }
 }
+
+#[tokio::test]
+async fn other_mistakes_are_found_with_their_fix() {
+    let rsa = "\"RS256\"\n    key = { file = \"keys/rsa.pem\" }";
+    let p256 = "\"ES256\"\n    key = { file = \"keys/p256.pem\" }";
+    let credentials = "client = { id = \"billing\", secret = { file = \"keys/client-secret.txt\" } }";
+    let secret = "{ file = \"keys/client-secret.txt\" }";
+    for (config, right, wrong, status, told) in [
+        // In the file.
+        (
+            CLIENT,
+            "\"billing\"",
+            "\"<client-id>\"",
+            3,
+            &["token_endpoint.client.id: ", "put it in the placeholder's"][..],
+        ),
+        (CLIENT, "scope =", "scope = \"write\"\n    scope =", 3, &["`scope` below `[token_endpoint]`", "remove all"]),
+        (CLIENT, "allow_origins =", "refuse_other_origins = \"yes\"\n    allow_origins =", 3, &["write `true`"]),
+        (CLIENT, "[\"ORIGIN\"]", "[\"ORIGIN/orders\"]", 3, &["allow_origins[0]: ", "remove it"]),
+        (
+            CLIENT,
+            secret,
+            "{ env = \"BILLING_SECRET_UNSET\" }",
+            3,
+            &["token_endpoint.client.secret: ", "set it for this"],
+        ),
+        // At the authorization server.
+        (
+            CLIENT,
+            "\"billing\"",
+            "\"your-client-id\"",
+            4,
+            &["warning: `client_id` looks", "fix: `token_endpoint.client.id`"],
+        ),
+        (CLIENT, "\"read\"", "\"read,write\"", 4, &["warning: `scope` has a comma", "fix: `token_endpoint.scope`: "]),
+        (
+            CLIENT,
+            credentials,
+            "grant_type = \"client_credentials\"",
+            3,
+            &["token_endpoint.client: ", "set `token_endpoint.client`"],
+        ),
+        (CLIENT, "ORIGIN/token", "ORIGIN", 4, &["fix: `token_endpoint.url`: its path"]),
+        (
+            CLIENT,
+            "ORIGIN/token",
+            "http://127.0.0.1:1/token",
+            5,
+            &["fix: `token_endpoint.url`: its scheme, host and port"],
+        ),
+        (
+            CLIENT,
+            "client =",
+            "response = { token = \"/data/token\" }\n    client =",
+            5,
+            &["fix: `token_endpoint.response`: name the field"],
+        ),
+        (JWT, rsa, p256, 4, &["fix: `jwt.algorithm`: ", "its `key`"]),
+        (
+            JWT,
+            "issuer =",
+            "backdate_seconds = 7200\n    issuer =",
+            3,
+            &["jwt.expiry_seconds: ", "set `jwt.backdate_seconds`"],
+        ),
+        (
+            JWT,
+            "\"ORIGIN/token\"\n",
+            "\"ORIGIN/token,ORIGIN\"\n",
+            4,
+            &["warning: `aud` has a comma", "fix: `jwt.audience`: "],
+        ),
+        // At the API.
+        (
+            CLIENT,
+            "[token_endpoint]",
+            "send = { header = \"x-token\" }\n[token_endpoint]",
+            1,
+            &["fix: `send.scheme` and"],
+        ),
+        (SELF_SIGNED, "issuer = \"reports@", "issuer = \"report@", 1, &["or `jwt.issuer`"]),
+    ] {
+        let ended = check(config, right, wrong).await;
+        ended.assert_status(status);
+        let found = ended.all();
+        for part in told {
+            assert!(found.contains(part), "{wrong}: {part}: {found}");
+        }
+        assert!(!found.contains("eyJ"), "{wrong}: {found}");
+    }
+}

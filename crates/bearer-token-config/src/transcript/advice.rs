@@ -9,7 +9,7 @@ use crate::DryRun;
 /// What the server's description of a refused assertion mentions, and the claim or field that it is about.
 const CLAIMS: [(&[&str], &str, &str); 8] = [
     (&["signature", "verif"], "key", "the server knows another key for this issuer; register this one's public key"),
-    (&["alg"], "algorithm", "the server expects another one for this key"),
+    (&["alg"], "algorithm", "the server expects another one, or another key than its `key`"),
     (&["aud"], "audience", "set it, byte for byte, to what the server's documentation says"),
     (&["issuer", "iss"], "issuer", "the server does not know it; compare it with the registration"),
     (&["subject", "sub", "user", "consent"], "subject", "the issuer may not act for it; compare or grant it"),
@@ -33,6 +33,9 @@ pub(super) fn for_error(error: &Error, stages: &[DryRun]) -> Vec<String> {
         }
         ErrorKind::Timeout => fix("`token_endpoint.url`: its host; `policy.fetch_timeout_seconds` for a slow server"),
         ErrorKind::Unavailable => fix("nothing here: wait, the server is in trouble"),
+        ErrorKind::Response if error.to_string().contains("in the response format") => {
+            fix("`token_endpoint.response`: name the field that has the token; otherwise `token_endpoint.url`")
+        }
         ErrorKind::Response | ErrorKind::Token => fix(
             "`token_endpoint.url`: something else may be there, such as a login page; otherwise `token_endpoint.response`",
         ),
