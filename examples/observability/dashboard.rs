@@ -18,7 +18,7 @@ pub(crate) struct Panel {
     /// Grafana's name of the unit.
     pub(crate) unit: String,
     /// Each query with its legend.
-    targets: Vec<(String, String)>,
+    pub(crate) targets: Vec<(String, String)>,
 }
 
 /// A line of a panel: its legend, and a value for each scrape that has one.

@@ -15,6 +15,8 @@ use anyhow::ensure;
 
 mod dashboard;
 mod panels;
+#[cfg(test)]
+mod prometheus;
 mod run;
 mod service;
 

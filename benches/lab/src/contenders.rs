@@ -126,6 +126,7 @@ pub fn ways() -> Vec<Profile> {
         ours("tower-bearer", Role::Ours, TOWER),
         way(OBSERVED, TOWER),
         way("tower-bearer, with an observer that counts reads", TOWER),
+        way("tower-bearer, in a fleet", TOWER),
         way("tower-bearer, any https origin", TOWER),
         way("tower-bearer, port in the allowed origin", TOWER),
         yardstick(PORT, Role::Base, PORT),
@@ -167,6 +168,7 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         "tower-bearer, with an observer that counts reads" => {
             Box::new(ours::with(endpoint, |builder| builder.observer(ours::Counting::default())))
         }
+        "tower-bearer, in a fleet" => Box::new(ours::in_a_fleet(endpoint)),
         "tower-bearer, any https origin" => Box::new(ours::any_https(endpoint)),
         "tower-bearer, port in the allowed origin" => Box::new(ours::port_allowed(endpoint)),
         PORT => Box::new(ours::To(Through(Noop::<Infallible>::new()), ours::WITH_PORT)),

@@ -99,11 +99,11 @@ pub(crate) struct Access {
 pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// The issuer, whose metadata has the URLs below
+    /// The issuer, whose metadata has the two URLs below; needed unless one of them is given
     #[arg(long, value_name = "URL", value_parser = url, required_unless_present_any = ["authorization_url", "device_url"])]
     pub(crate) issuer: Option<Url>,
     /// Enter a code on any device (RFC 8628), in place of a browser on this machine
-    #[arg(long, requires = "issuer")]
+    #[arg(long)]
     pub(crate) device: bool,
     /// The authorization endpoint, for a browser on this machine
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["device", "device_url"])]

@@ -1,20 +1,16 @@
 //! Builds a provider from a configuration that was read.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::OnceLock,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::OnceLock};
 
 use bearer_token::{
-    Error, Sending, StaticToken, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform,
-    shared::Fleet,
+    Error, Sending, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform, shared::Fleet,
 };
 
 use crate::{
+    given::Given,
+    kept::Kept,
     report::Report,
-    sections::{Context, Fields, SetTransport, Sharing, Sources},
-    shared::Shared,
+    sections::{Context, Fields, SetTransport, Sharing, Sources, no_source},
     variables::EnvVariables,
 };
 
@@ -38,16 +34,6 @@ pub(crate) struct Fitted {
     pub(crate) hosts: Vec<String>,
 }
 
-/// The values of the variables that a configuration uses.
-#[derive(Clone, Copy)]
-pub(crate) enum Given<'a> {
-    /// There are no variables: each use of one is a problem.
-    Nothing,
-    /// Each variable has a stand-in value, so the rest of the configuration can be checked.
-    Rehearsal,
-    Values(&'a BTreeMap<String, String>),
-}
-
 /// A provider's builder, with every problem in it; the variables that were used; and the sources, each after those that
 /// it uses.
 pub(crate) struct Assembled {
@@ -59,8 +45,8 @@ pub(crate) struct Assembled {
 }
 
 impl Fitted {
-    pub(crate) fn assemble(&self, given: Given<'_>, shared: Option<&Shared>) -> Assembled {
-        let mut cx = self.context(given, shared);
+    pub(crate) fn assemble(&self, given: Given<'_>, kept: Option<&Kept>) -> Assembled {
+        let mut cx = self.context(given, kept);
         cx.sharing = self.sharing(&mut cx);
         let source = self.fields.source(&mut cx);
         let sending = self.fields.sending(&mut cx);
@@ -117,16 +103,11 @@ impl Fitted {
         grant.filter(|_| problems.is_empty()).ok_or_else(|| Error::config("the refresh token has no store", problems))
     }
 
-    fn context<'a>(&'a self, given: Given<'a>, shared: Option<&'a Shared>) -> Context<'a> {
+    fn context<'a>(&'a self, given: Given<'a>, kept: Option<&'a Kept>) -> Context<'a> {
         let sources = Sources::new(&self.fields.sources);
         let mut cx = Context::new(&self.directory, self.transport.as_ref(), self.platform.as_ref(), sources);
-        (cx.given, cx.shared, cx.hosts, cx.is_dry_run) = (given, shared, &self.hosts, self.is_dry_run);
+        (cx.given, cx.kept, cx.hosts, cx.is_dry_run) = (given, kept, &self.hosts, self.is_dry_run);
         cx.has_shared_section = self.fields.shared.is_some();
         cx
     }
-}
-
-/// A stand-in where there is no source. It is never built, because problems were reported.
-pub(crate) fn no_source() -> TokenProviderBuilder {
-    TokenProvider::builder(StaticToken::new(""))
 }

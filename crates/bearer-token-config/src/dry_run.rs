@@ -12,7 +12,7 @@ use http::{Request, Response};
 
 use crate::{
     ProviderConfig,
-    build::Given,
+    given::Given,
     sections::{SetTransport, StandIn},
 };
 

@@ -12,8 +12,9 @@ use bearer_token::{
 
 use crate::{
     ProviderConfig,
-    build::{Assembled, Fitted, Given},
-    shared::Shared,
+    build::{Assembled, Fitted},
+    given::Given,
+    kept::Kept,
 };
 
 /// A configuration with variables: `{ variable = "tenant" }` in place of a value, or `{request.host}` in a computed
@@ -49,7 +50,7 @@ use crate::{
 /// `title_case_headers`, after their variables are filled in, share one HTTP client and its connections.
 ///
 /// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
-/// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
+/// hosts are [listed](Self::with_endpoint_hosts). The origins that tokens may be sent to are fixed, too.
 #[derive(Clone)]
 pub struct KeyedConfig(Arc<Inner>);
 
@@ -57,7 +58,7 @@ struct Inner {
     fitted: Fitted,
     used: BTreeSet<String>,
     sending: Option<Sending>,
-    shared: Shared,
+    kept: Kept,
 }
 
 impl KeyedConfig {
@@ -76,7 +77,7 @@ impl KeyedConfig {
     }
 
     /// Does the same as [`new`](Self::new) for a configuration with a variable in the host of the token endpoint's URL.
-    /// The host must be one of these.
+    /// With the value of each key, that host must be one of `hosts`.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl KeyedConfig {
                 .advise(Advice::text("call `ProviderConfig::build`"));
             return Err(Error::config("the keyed configuration cannot be used", [problem]));
         }
-        Ok(KeyedConfig(Arc::new(Inner { fitted, used, sending, shared: Shared::default() })))
+        Ok(KeyedConfig(Arc::new(Inner { fitted, used, sending, kept: Kept::default() })))
     }
 
     /// The names of the variables that the configuration uses.
@@ -137,7 +138,7 @@ impl KeyedConfig {
     pub fn providers(&self) -> KeyedProvidersBuilder<Variables> {
         let inner = Arc::clone(&self.0);
         let builder = KeyedProviders::builder(move |key: &Variables| {
-            let assembled = inner.fitted.assemble(Given::Values(&key.0), Some(&inner.shared));
+            let assembled = inner.fitted.assemble(Given::Values(&key.0), Some(&inner.kept));
             Ok(assembled.builder)
         });
         let builder = match &self.0.fitted.platform {

@@ -171,15 +171,19 @@
 
 mod build;
 mod dry_run;
+mod field_tree;
 mod fit;
 mod format;
+mod given;
+mod kept;
 mod keyed;
+mod misfit;
 mod names;
+mod nearest;
 mod placeholders;
 mod provider_config;
 mod report;
 mod sections;
-mod shared;
 mod suggest;
 mod transcript;
 mod values;

@@ -4,7 +4,7 @@ use bearer_token::{Advice, Error, Problem, Setting, transport::Transport};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{ProviderConfig, fit::UNKNOWN_FIELD, suggest, values::members};
+use super::{ProviderConfig, report::UNKNOWN_FIELD, sections::FIELDS, values::members};
 
 const PREFIX: &str = "APP_";
 
@@ -170,7 +170,7 @@ fn mistakes() -> Vec<Value> {
         ),
     ];
     // A value of a wrong type for each field.
-    for field in suggest::all_fields() {
+    for field in FIELDS.all_fields() {
         let wrong = field.rsplit('.').fold(json!([[]]), |value, name| json!({ name: value }));
         all.push(wrong);
     }
@@ -186,7 +186,7 @@ fn problems(config: ProviderConfig) -> Vec<Problem> {
 
 /// Whether a path is a field, a part of a value, a member whose name is the user's, or the whole.
 fn is_field(path: &str) -> bool {
-    let fields = suggest::all_fields();
+    let fields = FIELDS.all_fields();
     let path = path.split('[').next().unwrap_or_default();
     // A source has the fields of the whole.
     let path = match path.strip_prefix("sources.").map(|rest| rest.split_once('.')) {

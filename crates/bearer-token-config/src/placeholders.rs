@@ -100,7 +100,7 @@ fn unclosed() -> Problem {
 /// part of a secret.
 fn unknown(name: &str) -> Problem {
     let known: Vec<_> = KNOWN.iter().map(|(known, _)| *known).collect();
-    let near = crate::suggest::nearest(name, known.iter().copied());
+    let near = crate::nearest::nearest(name, known.iter().copied());
     let list: Vec<_> = known.iter().map(|known| format!("`{{{known}}}`")).collect();
     let problem = Problem::new("", "found an unknown placeholder")
         .expecting(format!("one of {}, or `{{{{` for a brace", list.join(", ")));

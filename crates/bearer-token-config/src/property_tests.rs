@@ -7,13 +7,13 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use super::{values::members, *};
+use super::{sections::FIELDS, values::members, *};
 
 const MARKER: &str = "planted-marker";
 
 /// The names of all fields and of a value's members, those of two sources, and one of nothing.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let fields = suggest::all_fields();
+    let fields = FIELDS.all_fields();
     let mut names: BTreeSet<String> = fields.iter().flat_map(|path| path.split('.')).map(str::to_owned).collect();
     names.extend(members().chain(["app", "caller", "unknown"]).map(str::to_owned));
     names.into_iter().collect()

@@ -12,16 +12,11 @@ use bearer_token::{
     Error, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform, shared::Fleet,
     transport::Transport,
 };
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    build::{Fitted, Given},
-    fit, format,
-    report::Report,
-    sections::SetTransport,
-    variables::EnvVariables,
+    build::Fitted, fit, format, given::Given, report::Report, sections::SetTransport, variables::EnvVariables,
 };
 
 /// The configuration of a [`TokenProvider`].
@@ -182,7 +177,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        self.transport = Some(Box::new(move |builder, _| builder.transport(Shared(transport.clone()))));
+        self.transport = Some(Box::new(move |builder, _| builder.transport(Arc::clone(&transport))));
         self
     }
 
@@ -275,19 +270,6 @@ impl ProviderConfig {
             is_dry_run: false,
             hosts: Vec::new(),
         }
-    }
-}
-
-/// One transport for several token endpoints.
-pub(crate) struct Shared<T>(pub(crate) Arc<T>);
-
-impl<T: Transport> Transport for Shared<T> {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
-        self.0.send(request).await
-    }
-
-    fn identity(&self, identity: &mut bearer_token::Identity) {
-        self.0.identity(identity);
     }
 }
 

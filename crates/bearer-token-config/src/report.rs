@@ -4,7 +4,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use bearer_token::{Advice, Problem, Setting};
 
-use crate::{fit::ROOT, names::Names};
+use crate::names::Names;
+
+/// The path of a problem with the configuration as a whole.
+pub(crate) const ROOT: &str = "configuration";
+
+/// What is found where a field does not exist.
+pub(crate) const UNKNOWN_FIELD: &str = "found a field that does not exist";
 
 /// The problems so far, and the fields that could not be read.
 #[derive(Clone, Default)]

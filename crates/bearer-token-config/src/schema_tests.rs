@@ -11,7 +11,13 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::EnvVariables};
+use super::{
+    ProviderConfig, fit,
+    report::Report,
+    sections::{FIELDS, Fields},
+    values::members,
+    variables::EnvVariables,
+};
 
 fn generate() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<Fields>().to_value();
@@ -328,7 +334,7 @@ fn serde_lists_the_same_fields_as_the_schema() {
     let table = fields();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let mut documented: Vec<_> = rows.map(|(path, _)| path.to_owned()).collect();
-    let mut known = suggest::all_fields();
+    let mut known = FIELDS.all_fields();
     documented.sort();
     known.sort();
     assert_eq!(known, documented);

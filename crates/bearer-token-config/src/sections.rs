@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub(crate) use self::{
     context::{Context, SetTransport},
     shared::Sharing,
+    source::no_source,
     sources::Sources,
     stand_in::StandIn,
 };
@@ -16,7 +17,10 @@ use self::{
     jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, shared::SharedFields,
     sources::SourceFields, token_endpoint::EndpointFields, token_exchange::ExchangeFields,
 };
-use crate::values::{SecretField, Text, table};
+use crate::{
+    field_tree::FieldTree,
+    values::{SecretField, Text, table},
+};
 
 mod client;
 mod computed;
@@ -40,6 +44,9 @@ mod token;
 mod token_endpoint;
 mod token_exchange;
 mod url;
+
+/// All fields of a configuration.
+pub(crate) const FIELDS: FieldTree = FieldTree::of::<Fields>();
 
 /// The configuration of a provider of bearer tokens.
 #[derive(Default, Deserialize)]
@@ -79,7 +86,8 @@ pub(crate) struct Fields {
     /// How the token is sent to the API, and which responses refuse it.
     #[serde(deserialize_with = "table::optional")]
     send: Option<SendFields>,
-    /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.
+    /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. It has `token`, `jwt`,
+    /// `token_endpoint`, `token_exchange`, `refresh_token` and `policy`, as a provider does, and a cache of its own.
     #[serde(deserialize_with = "table::named")]
     pub(crate) sources: BTreeMap<String, SourceFields>,
     /// The store that the replicas of a program share, so that they fetch one token instead of one each.

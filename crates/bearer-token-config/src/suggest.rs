@@ -1,9 +1,11 @@
-//! Near names: what a name that does not exist was probably meant to be.
+//! The field that a name was probably meant to be.
 
 use bearer_token::{Advice, Setting};
-use serde_json::{Map, Value};
 
-use crate::{sections::Fields, values::table::Table};
+use crate::{
+    field_tree::{FieldTree, segments},
+    nearest::{nearest, plain},
+};
 
 /// Words of specifications and other programs for fields that are called differently here.
 const SYNONYMS: [(&str, &str); 23] = [
@@ -32,38 +34,21 @@ const SYNONYMS: [(&str, &str); 23] = [
     ("username", "id"),
 ];
 
-/// The known word that this one was probably meant to be. It differs by case or by a few letters, or begins with this
-/// one.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = plain(word);
-    let length = word.chars().count();
-    let limit = if length < 3 { 0 } else { (length / 3).min(3) };
-    let distance = |known: &str| strsim::damerau_levenshtein(&word, &plain(known));
-    let known: Vec<&str> = known.into_iter().collect();
-    let (distance, nearest) = known.iter().map(|known| (distance(known), *known)).min_by_key(|(least, _)| *least)?;
-    if distance <= limit {
-        return Some(nearest);
-    }
-    // `expiry` is `expiry_seconds`, and `Basic Auth` is `basic`.
-    let continues = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', ' ']));
-    let begins = known.iter().find(|known| continues(&plain(known), &word));
-    begins.or_else(|| known.iter().find(|known| known.len() > 2 && continues(&word, &plain(known)))).copied()
-}
-
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
-pub(crate) fn field(parent: &str, name: &str) -> Option<Advice> {
+pub(crate) fn field(tree: FieldTree, parent: &str, name: &str) -> Option<Advice> {
     // Inside of a source, the fields are called as they are outside of it.
     let (source, inside) = split_source(parent);
-    let path = path(source, inside, name)?;
+    let path = path(tree, source, inside, name)?;
     Some(Advice::DidYouMean(Setting::Field(path.into())))
 }
 
-fn path(source: &str, parent: &str, name: &str) -> Option<String> {
-    let siblings = names_in(&segments(&join(source, parent))).unwrap_or_default();
+fn path(tree: FieldTree, source: &str, parent: &str, name: &str) -> Option<String> {
+    let siblings = tree.names_in(&segments(&join(source, parent))).unwrap_or_default();
     let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
     let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
     let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
-    let fields: Vec<_> = all_fields().into_iter().filter(|path| source.is_empty() || has_source(path)).collect();
+    let fields: Vec<_> =
+        tree.all_fields().into_iter().filter(|path| source.is_empty() || has_source(tree, path)).collect();
     let path = below(&fields, parent, name)
         .or_else(|| synonym.filter(|field| field.contains('.')).and_then(|field| ending(&fields, parent, field)))
         .or_else(|| near.map(|near| join(parent, near)))
@@ -82,10 +67,10 @@ fn split_source(path: &str) -> (&str, &str) {
 }
 
 /// Whether a source has this field too.
-fn has_source(path: &str) -> bool {
+fn has_source(tree: FieldTree, path: &str) -> bool {
     let first = path.split('.').next().unwrap_or_default();
     let source = ["sources".to_owned(), "x".to_owned()];
-    names_in(&source).unwrap_or_default().iter().any(|name| name == first)
+    tree.names_in(&source).unwrap_or_default().iter().any(|name| name == first)
 }
 
 /// Finds a field in a table below: `client_id` is `client.id`.
@@ -115,75 +100,14 @@ fn elsewhere(fields: &[String], parent: &str, name: &str, synonym: Option<&str>)
     find(&ends).or_else(|| find(&same)).cloned()
 }
 
-/// Whether the field at this path takes this value.
-pub(crate) fn accepts(path: &[String], value: Value) -> bool {
-    serde_json::from_value::<Table<Fields>>(at(path, value)).is_ok()
-}
-
-/// The paths of all fields. Members with names of the user's choice are not among them, nor are the parts of secrets.
-pub(crate) fn all_fields() -> Vec<String> {
-    let (mut found, mut next) = (Vec::new(), vec![Vec::<String>::new()]);
-    while let Some(path) = next.pop() {
-        if !path.is_empty() {
-            found.push(path.join("."));
-        }
-        if path.is_empty() || !accepts(&path, "a string".into()) {
-            let names = names_in(&path).unwrap_or_default();
-            next.extend(names.into_iter().rev().map(|name| [path.as_slice(), &[name]].concat()));
-        }
-    }
-    found
-}
-
-/// The names of the fields in a table, as serde lists them when it finds another one.
-pub(crate) fn names_in(table: &[String]) -> Option<Vec<String>> {
-    let unknown = Value::Object(Map::from_iter([(String::new(), Value::Null)]));
-    let error = serde_json::from_value::<Table<Fields>>(at(table, unknown)).err()?;
-    let message = error.to_string();
-    message.starts_with("unknown field").then(|| quoted(&message).skip(1).map(str::to_owned).collect())
-}
-
-/// What is in backticks in a message of serde's.
-pub(crate) fn quoted(message: &str) -> impl Iterator<Item = &str> {
-    message.split('`').skip(1).step_by(2)
-}
-
-fn at(path: &[String], value: Value) -> Value {
-    path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)])))
-}
-
-pub(crate) fn segments(path: &str) -> Vec<String> {
-    path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
 fn join(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
-}
-
-fn plain(word: &str) -> String {
-    word.to_lowercase().replace('-', "_")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_words_are_found_and_far_ones_are_not() {
-        for (word, expected) in [
-            ("rs256", Some("RS256")),
-            ("RS-256", Some("RS256")),
-            ("isuer", Some("issuer")),
-            ("issure", Some("issuer")),
-            ("Issuer", Some("issuer")),
-            ("surprise", None),
-            ("issuer of it", Some("issuer")),
-            ("sub", None),
-            ("x", None),
-        ] {
-            assert_eq!(nearest(word, ["issuer", "RS256", "subject"]), expected, "{word}");
-        }
-    }
+    use crate::sections::FIELDS;
 
     #[test]
     fn an_unknown_field_suggests_the_one_that_was_meant() {
@@ -221,11 +145,11 @@ mod tests {
             ("jwt.key", "fiel", "jwt.key.file"),
         ] {
             let expected = Advice::DidYouMean(Setting::Field(expected.to_owned().into()));
-            assert_eq!(field(parent, name), Some(expected), "{parent}.{name}");
+            assert_eq!(field(FIELDS, parent, name), Some(expected), "{parent}.{name}");
         }
-        assert_eq!(field("", "surprise"), None);
-        assert_eq!(field("jwt", "zzzzzz"), None);
-        assert_eq!(field("sources.app.token_endpoint", "allow_origins"), None, "only the provider has origins");
-        assert_eq!(field("sources.app", "allow_origin"), None, "only the provider has origins");
+        assert_eq!(field(FIELDS, "", "surprise"), None);
+        assert_eq!(field(FIELDS, "jwt", "zzzzzz"), None);
+        assert_eq!(field(FIELDS, "sources.app.token_endpoint", "allow_origins"), None, "only the provider has origins");
+        assert_eq!(field(FIELDS, "sources.app", "allow_origin"), None, "only the provider has origins");
     }
 }

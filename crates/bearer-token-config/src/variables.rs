@@ -6,9 +6,8 @@ use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    fit::{ROOT, UNKNOWN_FIELD},
-    report::{self, Report, is_within},
-    suggest::accepts,
+    report::{self, ROOT, Report, UNKNOWN_FIELD, is_within},
+    sections::FIELDS,
     values::{ORIGINS, members, path_in_variable},
 };
 
@@ -253,15 +252,15 @@ fn is_from_kubernetes(rest: &str) -> bool {
 /// Whether the field is a value: it takes a string, and a table that says where it is.
 fn is_value(path: &[String]) -> bool {
     let place = Value::Object(Map::from_iter([("env".to_owned(), Value::from("NAME"))]));
-    let is_free = || path.iter().any(|name| name == "claims" || name == "headers") && accepts(path, 1.into());
-    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !is_free()
+    let is_free = || path.iter().any(|name| name == "claims" || name == "headers") && FIELDS.accepts(path, 1.into());
+    !path.is_empty() && FIELDS.accepts(path, "a string".into()) && FIELDS.accepts(path, place) && !is_free()
 }
 
 /// The string of a variable as a value of the field. A list is read only if the field takes both a string and a list.
 fn read(path: &[String], text: String) -> Value {
     let takes_both = || {
         let list = Value::Array(vec!["a string".into()]);
-        accepts(path, "a string".into()) && accepts(path, list) && !accepts(path, 1.into())
+        FIELDS.accepts(path, "a string".into()) && FIELDS.accepts(path, list) && !FIELDS.accepts(path, 1.into())
     };
     let list =
         if text.trim_start().starts_with('[') && takes_both() { parse(&text).filter(Value::is_array) } else { None };

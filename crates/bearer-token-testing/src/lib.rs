@@ -34,9 +34,10 @@
 //! # What the server does
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
-//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an
-//!   ID-JAG) and `refresh_token` ([`RefreshTokens`]). Client authentication is by HTTP Basic, in the body, by
-//!   assertion, or none. The body is a form; [other requests](AuthorizationServer::accept_other_requests) are accepted
+//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693) and
+//!   `refresh_token` ([`RefreshTokens`]). Token exchange takes access tokens of this server, and identities of its
+//!   [issuers](Issuer); it also issues an ID-JAG. Client authentication is by HTTP Basic, in the body, by assertion, or
+//!   none. The body is a form; [other requests](AuthorizationServer::accept_other_requests) are accepted
 //!   on demand. Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that
 //!   no `jti` is used twice ([`AssertionRules`]). Errors have the codes and the form of
 //!   [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).

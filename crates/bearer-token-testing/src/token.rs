@@ -67,11 +67,15 @@ fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<Res
         allowed = allowed.and(&scopes);
         subject
     } else if exchanging {
-        let (Some(token), Some(_)) = (form.get("subject_token"), form.get("subject_token_type")) else {
+        let (Some(token), Some(token_type)) = (form.get("subject_token"), form.get("subject_token_type")) else {
             return Err(OAuthError::invalid_request("the subject_token or its type is missing"));
         };
-        // An identity is not used up: its holder may exchange it again.
-        let (subject, scopes) = jwt_subject(shared, token, true)?;
+        let (subject, scopes) = if token_type == ACCESS_TOKEN {
+            access_token_subject(shared, token)?
+        } else {
+            // An identity is not used up: its holder may exchange it again.
+            jwt_subject(shared, token, true)?
+        };
         allowed = allowed.and(&scopes);
         subject
     } else {
@@ -143,6 +147,15 @@ fn refresh_token_subject(
         }
     };
     Err(OAuthError::bad_request("invalid_grant", refused.0))
+}
+
+/// The subject of an access token that this server issued, and its scopes (RFC 8693 section 2.1).
+fn access_token_subject(shared: &ServerState, token: &str) -> Result<(String, Scopes), OAuthError> {
+    let now = shared.now();
+    let identity = shared.registry().issued.recognise(token, |_| None, now);
+    let identity = identity.map_err(|refusal| OAuthError::bad_request("invalid_grant", refusal.0))?;
+    let scopes = identity.scope.as_deref().map(|scope| Scopes::only(scope.split_ascii_whitespace()));
+    Ok((identity.subject, scopes.unwrap_or_default()))
 }
 
 /// The subject of an assertion or an identity, and its issuer's scopes (RFC 7523 section 3).

@@ -7,14 +7,14 @@
 //! | Where do my tokens come from? | [`sources`] |
 //! | How does it look for Google, GitHub, Entra ID, Okta, Salesforce, ..? | [`providers`] |
 //! | Which key signs, and how does it rotate? | [`keys`] |
-//! | How does it look in a file or in environment variables? | [`configuration`] |
+//! | How does it look in a file or in environment variables, also for several providers or a chain? | [`configuration`] |
 //! | Which adapter, and in which order do the layers go? | [`stacks`] |
 //! | Is there a whole program to copy? | [`recipes`] |
 //! | One identity for each tenant, user or host? | [`tenants`] |
 //! | One token for many replicas? | [`fleets`] |
-//! | When is a token fetched, refreshed, dropped, and with which numbers? | [`life`] |
+//! | When is a token fetched, refreshed, dropped, with which numbers, and how does a provider end? | [`life`] |
 //! | Which metrics, events, spans and alerts are there? | [`observability`] |
-//! | What must I check before production? | [`production`] |
+//! | What must I check before production, and how does a readiness probe look? | [`production`] |
 //! | What is protected, and what is not? | [`security`] |
 //! | How do I test my own code? | [`testing`] |
 //! | What do I do with an error? | [`errors`] |

@@ -38,6 +38,7 @@ mod client_auth;
 mod client_secret;
 mod discovery;
 mod endpoint;
+mod endpoint_url;
 mod grant;
 mod grants;
 mod protected_resource;

@@ -38,7 +38,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A CPU-bound job that is too slow to run inside `Future::poll`.
 ///
 /// RSA signatures, the decryption of an encrypted key and the reading of files are such jobs. They take milliseconds,
-/// for which the other tasks of a worker thread would stop.
+/// during which the other tasks of a worker thread would wait.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// The clock, the source of randomness and the spawner that a provider uses.

@@ -334,9 +334,9 @@ impl TokenProvider {
         self.inner.clone().reject(ticket.generation(), response)
     }
 
-    /// Whether a response means that the API refused the bearer: HTTP 401, or whatever [`Sending`](crate::Sending) and
-    /// [`reject_if`](TokenProviderBuilder::reject_if) add. Or that it asks for another token, which the
-    /// [source can get](crate::TokenSource::challenge_test).
+    /// Whether a response means that the API refused the bearer: HTTP 401, or what [`Sending`](crate::Sending) and
+    /// [`reject_if`](TokenProviderBuilder::reject_if) add. A response that asks for another token counts too, if the
+    /// source [can get that one](crate::TokenSource::challenge_test).
     ///
     /// For clients without an adapter: if the result is true, [reject](Ticket::reject) the ticket of the request.
     ///

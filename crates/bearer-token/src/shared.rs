@@ -79,7 +79,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -88,7 +88,7 @@ use crate::{
     error::Error,
     problem::{Advice, Problem, Problems},
     source::{ChallengeTest, CredentialInUse, DynTokenSource, FetchContext, Identity, TokenSource},
-    store::SharedStore,
+    store::{SharedStore, StoreKey, Version},
     sync::Mutex,
     token::AccessToken,
 };
@@ -209,7 +209,7 @@ impl Fleet {
             had_no_connection: AtomicBool::new(false),
             is_adopted: AtomicBool::new(false),
             own_time: Mutex::default(),
-            doubted_until: AtomicU64::new(0),
+            doubted: Mutex::default(),
         }))
     }
 }
@@ -249,8 +249,8 @@ impl FleetBuilder {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A file that is missing is no error: it
-    /// may come later.
+    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A missing file is not an error: it
+    /// may appear later.
     pub fn build(self) -> Result<Fleet, Error> {
         let mut problems = Problems::default();
         self.keys.problem().into_iter().for_each(|problem| problems.add(problem));
@@ -278,8 +278,8 @@ struct SharedInner {
     is_adopted: AtomicBool,
     /// When this replica fetches for itself, because of a lease that lasts for too long; and for which token.
     own_time: Mutex<Option<(u64, Duration)>>,
-    /// The time, in monotonic nanoseconds, until which the store is left out: its clock was set back.
-    doubted_until: AtomicU64,
+    /// The record that was there when the store's clock was found to have been set back.
+    doubted: Mutex<Option<(StoreKey, Version)>>,
 }
 
 impl TokenSource for Shared {

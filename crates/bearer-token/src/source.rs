@@ -60,8 +60,8 @@ use crate::{
 /// of an earlier fetch is no longer driven. A source knows nothing about caching, retries or waiting requests: it
 /// returns a token or an error.
 ///
-/// The returned future is dropped when the deadline passes, or when the provider is gone. Anything that must survive
-/// that, such as a rotated refresh token, has to be stored before the next await.
+/// The returned future is dropped when the deadline passes, or when its runtime ends. It continues when the provider is
+/// dropped. Anything that must survive, such as a rotated refresh token, has to be stored before the next await.
 ///
 /// # What a source may leave to its provider
 ///

@@ -207,6 +207,17 @@ pub trait Transport: Send + Sync + 'static {
     }
 }
 
+/// Several token endpoints may share one transport.
+impl<T: Transport> Transport for Arc<T> {
+    async fn send(&self, request: ::http::Request<Bytes>) -> Result<::http::Response<Bytes>, Error> {
+        (**self).send(request).await
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        (**self).identity(identity);
+    }
+}
+
 /// The erased mirror of [`Transport`].
 ///
 /// It takes an `Arc`, so the boxed future owns its transport and borrows nothing of the endpoint.

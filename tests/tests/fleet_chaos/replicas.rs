@@ -26,6 +26,9 @@ use super::{
 /// A provider does not send a token that ends sooner.
 const RESERVE: Duration = Duration::from_secs(11);
 
+/// What a call of the store takes at most, by which lives are told too short or too long.
+const SLACK: Duration = Duration::from_millis(100);
+
 /// The time of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -201,7 +204,8 @@ impl Replica {
         let clock = Off { world: fleet.world.clone(), ahead };
         let platform = fleet.world.platform().with_clock(clock);
         let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
-        let shared = SharedFleet::builder(fleet.store.clone(), keys).build().unwrap();
+        let store = fleet.store.connect();
+        let shared = SharedFleet::builder(store.clone(), keys).build().unwrap();
         let server = fleet.server.clone();
         let source = move |cx| {
             let server = server.clone();
@@ -213,7 +217,7 @@ impl Replica {
             .platform(platform)
             .build()
             .unwrap();
-        let (world, server, store) = (fleet.world.clone(), fleet.server.clone(), fleet.store.clone());
+        let (world, server) = (fleet.world.clone(), fleet.server.clone());
         let (counts, over) = (fleet.counts.clone(), fleet.over.clone());
         Replica { runtime, world, server, store, provider, counts, over, last: None }
     }
@@ -243,7 +247,7 @@ impl Replica {
         let number: usize = token.trim_start_matches('t').parse().unwrap();
         match self.server.verdict(number) {
             Verdict::Good => {}
-            verdict if verdict == Verdict::Revoked || self.seems_younger(verdict) => {
+            verdict if verdict == Verdict::Revoked || self.seems_younger(verdict, number) => {
                 self.count_rejected(verdict);
                 self.world.sleep(self.world.about(SECOND / 10)).await;
                 ticket.reject(&HeaderMap::new());
@@ -252,8 +256,12 @@ impl Replica {
         }
         let is_older = |last: &usize| self.server.is_older(number, *last);
         // A record that seems younger may win over a newer token that no record has.
-        let seems_newer = self.store.was_behind_within(LIFE * 2);
-        let goes_back = |last: &usize| is_older(last) && self.server.verdict(*last) == Verdict::Good && !seems_newer;
+        let seems_newer = |last: &usize| {
+            let issued = self.server.issued(number).at;
+            self.store.told_of(issued).is_some_and(|(_, until)| until > self.server.issued(*last).until() - SLACK)
+        };
+        let goes_back =
+            |last: &usize| is_older(last) && self.server.verdict(*last) == Verdict::Good && !seems_newer(last);
         if let Some(last) = self.last.filter(goes_back) {
             self.accuse(format!("a replica went back from token {last} to {number}"));
         }
@@ -266,9 +274,16 @@ impl Replica {
         course.expired += u64::from(verdict == Verdict::Expired);
     }
 
-    /// Whether the replica cannot know that its token has ended.
-    fn seems_younger(&self, verdict: Verdict) -> bool {
-        verdict == Verdict::Expired && self.store.was_behind_within(LIFE * 2)
+    /// Whether the replica cannot know that its token has ended: the store told it of a longer life, which is not over.
+    fn seems_younger(&self, verdict: Verdict, number: usize) -> bool {
+        let told = || self.store.told_of(self.server.issued(number).at);
+        verdict == Verdict::Expired && told().is_some_and(|(_, until)| self.world.moment().truth < until)
+    }
+
+    /// Whether the replica cannot know that its token is good: the store told it of a shorter life, which is over.
+    fn seems_older(&self, number: usize) -> bool {
+        let told = self.store.told_of(self.server.issued(number).at);
+        told.is_some_and(|(until, _)| until < self.world.moment().truth + RESERVE)
     }
 
     /// A request without a token, of a replica whose last one was this.
@@ -278,14 +293,14 @@ impl Replica {
             return;
         }
         lock(&self.counts).course.failed += 1;
-        if error.kind() == ErrorKind::Timeout && self.store.was_behind_within(LIFE) {
-            // A lease that was left behind, and seems to last for up to half a minute.
-            return;
-        }
-        if let Some(last) = last.filter(|last| self.server.is_good_for(*last, RESERVE)) {
+        let is_good = |last: &usize| self.server.is_good_for(*last, RESERVE) && !self.seems_older(*last);
+        if let Some(last) = last.filter(is_good) {
             self.accuse(format!("a request failed although token {last} is good: {error}"));
         }
-        if !self.server.failed_lately() {
+        // A lease that was left behind, and seems to last for up to half a minute. After its wait in vain, the replica is in a
+        // cool-down.
+        let waited = error.kind() == ErrorKind::Timeout && self.store.was_told_of_an_ended_lease(TIMEOUT);
+        if !self.server.failed_lately() && !waited {
             self.accuse(format!("a request failed although the server is there: {error}"));
         }
     }

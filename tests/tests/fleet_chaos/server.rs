@@ -31,13 +31,13 @@ struct State {
 
 /// A token.
 #[derive(Clone, Copy)]
-struct Issued {
+pub(crate) struct Issued {
     asked: Duration,
-    at: Duration,
+    pub(crate) at: Duration,
 }
 
 impl Issued {
-    fn until(self) -> Duration {
+    pub(crate) fn until(self) -> Duration {
         self.at + LIFE
     }
 }
@@ -86,6 +86,10 @@ impl Server {
             Some(_) => Verdict::Good,
             None => Verdict::Unknown,
         }
+    }
+
+    pub(crate) fn issued(&self, number: usize) -> Issued {
+        lock(&self.state).issued[number]
     }
 
     /// Whether a token is good, and will be for this time.

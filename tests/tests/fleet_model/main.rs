@@ -26,6 +26,8 @@ const QUIET: World = World {
     faults: &[],
     budget: 0,
     in_order: false,
+    replicas: 3,
+    troubles_at: None,
     skew: 0,
     revocations: 0,
     refuses_all: false,
@@ -43,3 +45,38 @@ const fn one_of(faults: &'static [Fault]) -> World {
 }
 
 const EVERY_FAULT_OF_A_REPLICA: &[Fault] = &[Fault::Crash, Fault::Pause, Fault::LostReply, Fault::LostRequest];
+
+/// A lease is left behind, and the store's clock is set back and right again. Two replicas, to their first refresh.
+const RIGHT_AGAIN: World = World {
+    budget: 3,
+    in_order: true,
+    replicas: 2,
+    until: 8,
+    only: Some(properties::WITHOUT),
+    except: None,
+    ..one_of(&[Fault::Crash, Fault::ClockBack, Fault::ClockAhead])
+};
+
+/// At the first refresh a lease is left behind, the store's clock is set back, and a token is revoked. Two replicas, beyond
+/// the end of the first token.
+const STAYS_BEHIND: World = World {
+    budget: 2,
+    in_order: true,
+    replicas: 2,
+    troubles_at: Some(6),
+    revocations: 1,
+    until: 13,
+    only: Some(properties::ENDED),
+    except: None,
+    ..one_of(&[Fault::Crash, Fault::ClockBack])
+};
+
+/// One replica that needs a token again and again, and a store that is down for any time.
+const SILENT: World = World {
+    replicas: 1,
+    refuses_all: true,
+    until: 13,
+    only: Some(properties::ASKED),
+    except: None,
+    ..one_of(&[Fault::StoreDown])
+};

@@ -1,7 +1,7 @@
 //! What must hold. Each property has the name of what is wrong when it does not.
 
 use super::{
-    replica::{Answer, Ended, Own, Reason, Replica},
+    replica::{Answer, Call, Ended, Own, Reason, Replica},
     rules::SHORT_LEASE,
     search::Broken,
     state::State,
@@ -25,6 +25,10 @@ pub(crate) const AGAIN: &str = "a replica was served its own token again after i
 pub(crate) const BACK: &str = "a replica went back to an older token";
 pub(crate) const LOST: &str = "a token was fetched, and its flight ended without one";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
+
+pub(crate) const ASKED: &str = "a store that is down was asked more often than once for each pause";
+pub(crate) const WITHOUT: &str = "a replica did without a store that is right and answers";
+pub(crate) const ENDED: &str = "a replica was served an ended token of a record that it had reason to doubt";
 
 /// The properties that a step has broken.
 #[derive(Default)]
@@ -64,6 +68,14 @@ impl Findings {
         self.require(matches!(saved, Saved::Done { .. }) || !has_lease(world, state, number), REFUSED);
     }
 
+    /// A replica exchanges, and the store did not just leave it without an answer.
+    pub(crate) fn of_doing_without(&mut self, state: &State, number: usize) {
+        let replica = &state.replicas[number];
+        let is_alone = matches!(replica.flight.map(|flight| flight.call), Some(Call::Exchange { lease: None, .. }));
+        let has_reason = replica.circuit.open_until > state.now || state.store.ahead != 0;
+        self.require(!is_alone || has_reason, WITHOUT);
+    }
+
     pub(crate) fn of_an_end(&mut self, world: &World, state: &State, before: &Replica, ended: Ended) {
         let Some(flight) = before.flight else { return };
         let rejected = before.own.filter(|_| flight.reason == Reason::Rejected).map_or(0, |own| own.held.number);
@@ -77,6 +89,8 @@ impl Findings {
                 self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);
                 self.require(!is_too_long, TOO_LONG);
                 self.require(flight.own().is_none_or(|own| held.number >= own.held.number), BACK);
+                let end = state.ends[usize::from(held.number)];
+                self.require(before.doubts.version == 0 || end == 0 || end > state.now, ENDED);
             }
             Ended::Failed if before.number == 0 && world.without_a_connection == 1 && world.outages == 0 => {
                 self.require(false, ALONE);

@@ -5,7 +5,7 @@
 use super::{
     rules::{
         COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, LONGEST_LEASE, MARGIN, Of, PATIENCE, Rules, SHORT_LEASE, STALE,
-        Snapshot, Tick,
+        STORE_PAUSES, Snapshot, Tick,
     },
     store::{Leased, Saved},
 };
@@ -91,6 +91,41 @@ pub(crate) struct Flight {
     fetched: Option<Held>,
     /// When the store was asked, if the replica stood still since. Lives in an answer count from there.
     asked: Option<Tick>,
+    doubts: Doubts,
+}
+
+/// What a replica does not believe, because a lease seemed to last for hours.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Doubts {
+    /// The record that was there then, or none.
+    pub(crate) version: u8,
+    /// When the lease seemed to end. Only a variant counts on that.
+    until: Tick,
+}
+
+/// For how long a replica leaves the store alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Circuit {
+    /// The calls without an answer, in a row.
+    failures: u8,
+    pub(crate) open_until: Tick,
+}
+
+impl Circuit {
+    fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) {
+        match answer {
+            Answer::Down if rules.a_silent_store_is_left_out => {
+                let longest = STORE_PAUSES.len() - 1;
+                let pause = STORE_PAUSES[if rules.pauses_double { usize::from(self.failures).min(longest) } else { 0 }];
+                self.failures = (self.failures + 1).min(longest as u8);
+                self.open_until = now + pause;
+            }
+            Answer::Read(_) | Answer::Leased(_) | Answer::Saved(_) | Answer::Released => {
+                *self = Circuit::default();
+            }
+            _ => {}
+        }
+    }
 }
 
 /// How a flight ended.
@@ -119,12 +154,17 @@ pub(crate) struct Replica {
     pub(crate) skew: Tick,
     /// Whether a fault hit the flight.
     pub(crate) struck: bool,
+    pub(crate) circuit: Circuit,
+    pub(crate) doubts: Doubts,
 }
 
 impl Replica {
-    pub(crate) fn begins(&mut self, now: Tick, reason: Reason) {
+    pub(crate) fn begins(&mut self, rules: &Rules, now: Tick, reason: Reason) {
+        let doubts = !rules.doubted_stores_are_asked && self.doubts.until > now;
+        let is_alone = self.circuit.open_until > now || doubts;
+        let alone = Call::Exchange { lease: None, until: now + EXCHANGE };
         self.flight = Some(Flight {
-            call: Call::Read,
+            call: if is_alone { alone } else { Call::Read },
             reason,
             began: now,
             number: self.number,
@@ -133,6 +173,7 @@ impl Replica {
             has_waited: false,
             fetched: None,
             asked: None,
+            doubts: self.doubts,
         });
     }
 
@@ -146,7 +187,12 @@ impl Replica {
     /// Takes an answer. Gives the end of the flight, if this is it, and whether its token was exchanged by it.
     pub(crate) fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Option<(Ended, bool)> {
         let mut flight = self.flight?;
-        match flight.hears(rules, now, answer) {
+        if !(rules.standing_still_is_no_silence && flight.is_late(now)) {
+            self.circuit.hears(rules, now, answer);
+        }
+        let next = flight.hears(rules, now, answer);
+        self.doubts = flight.doubts;
+        match next {
             Ok(call) => {
                 self.flight = Some(Flight { call, ..flight });
                 None
@@ -197,12 +243,12 @@ impl Flight {
             }
             (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(self.end(false)),
             (Call::Save { .. }, Answer::Saved(Saved::Changed(changed))) if self.ends_late(rules, now) => {
-                Err(self.better(usable((asked, now), Some(changed))))
+                Err(self.better(self.usable(rules, (asked, now), Some(changed))))
             }
             (Call::Save { lease, .. }, Answer::Saved(Saved::Changed(changed))) => {
-                Ok(Call::Release { fence: lease.fence, better: usable((asked, now), Some(changed)) })
+                Ok(Call::Release { fence: lease.fence, better: self.usable(rules, (asked, now), Some(changed)) })
             }
-            (Call::ReadAgain, Answer::Read(snapshot)) => Err(self.better(usable((asked, now), snapshot))),
+            (Call::ReadAgain, Answer::Read(snapshot)) => Err(self.better(self.usable(rules, (asked, now), snapshot))),
             (Call::ReadAgain, Answer::Down) => Err(self.better(None)),
             (Call::Release { better, .. }, Answer::Released | Answer::Down) => Err(self.better(better)),
             (call, answer) => unreachable!("{answer:?} is no answer to {call:?}"),
@@ -232,11 +278,25 @@ impl Flight {
     }
 
     fn opens(&mut self, rules: &Rules, (asked, now): (Tick, Tick), snapshot: Option<Snapshot>) -> Result<Call, Ended> {
-        self.found = snapshot.map(|left| {
+        self.found = snapshot.map(|left| self.believed(rules, left)).map(|left| {
             let token = left.content.token.map(|held| Held { until: asked + held.until, ..held });
             Snapshot { content: Content { token, cool_down: asked + left.content.cool_down, ..left.content }, ..left }
         });
         self.judge(rules, now)
+    }
+
+    /// What is believed of a record: nothing, if it is doubted.
+    fn believed(&self, rules: &Rules, found: Snapshot) -> Snapshot {
+        if found.version != self.doubts.version || !rules.old_records_are_doubted {
+            return found;
+        }
+        Snapshot { content: Content { token: None, cool_down: 0, has_failed: false, of: Of::All }, ..found }
+    }
+
+    /// The token of a record that was just read.
+    fn usable(&self, rules: &Rules, (asked, now): (Tick, Tick), snapshot: Option<Snapshot>) -> Option<Held> {
+        let held = self.believed(rules, snapshot?).content.token?;
+        Some(Held { until: asked + held.until, ..held }).filter(|held| held.until > now)
     }
 
     /// Whether a token of the record is this replica's own.
@@ -305,6 +365,8 @@ impl Flight {
             return Err(Ended::Served(own));
         }
         if remaining > LONGEST_LEASE && rules.long_leases_are_not_believed {
+            let until = if rules.doubted_stores_are_asked { 0 } else { now + remaining };
+            self.doubts = Doubts { version: self.found.map_or(0, |found| found.version), until };
             return self.exchanges(now, None);
         }
         let patience = self.began + PATIENCE;
@@ -376,12 +438,6 @@ impl Flight {
             None => self.end(false),
         }
     }
-}
-
-/// The token of a record that was just read.
-fn usable((asked, now): (Tick, Tick), snapshot: Option<Snapshot>) -> Option<Held> {
-    let held = snapshot.and_then(|snapshot| snapshot.content.token)?;
-    Some(Held { until: asked + held.until, ..held }).filter(|held| held.until > now)
 }
 
 /// Whether a token should be renewed.

@@ -28,6 +28,9 @@ pub(crate) const COOL_DOWN: Tick = 2;
 /// The pause after a renewal that a rejection forced.
 pub(crate) const PAUSE: Tick = 2;
 
+/// For how long a replica leaves a store alone that gave no answer: the first time, the next, and so on.
+pub(crate) const STORE_PAUSES: [Tick; 7] = [1, 1, 2, 4, 8, 16, 30];
+
 /// A token and its end, on a clock that the place of the value says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct Held {
@@ -129,6 +132,16 @@ pub(crate) struct Rules {
     pub(crate) life_counts_from_the_grant: bool,
     /// A lease that seems to last for longer than any flight is not waited for: the store's clock was set back.
     pub(crate) long_leases_are_not_believed: bool,
+    /// A store that gives no answer is not asked for a while.
+    pub(crate) a_silent_store_is_left_out: bool,
+    /// Unless the replica stood still meanwhile, and did not see the answer.
+    pub(crate) standing_still_is_no_silence: bool,
+    /// The while doubles.
+    pub(crate) pauses_double: bool,
+    /// A record that was there when such a lease was seen is not used: its token may only seem to be alive.
+    pub(crate) old_records_are_doubted: bool,
+    /// But the store is asked for the lease, which shows that its clock is right again.
+    pub(crate) doubted_stores_are_asked: bool,
     /// A waiter gives up at its deadline.
     pub(crate) waits_are_bounded: bool,
     /// A lease ends by itself.
@@ -159,6 +172,11 @@ pub(crate) const SOUND: Rules = Rules {
     life_is_what_is_left: true,
     life_counts_from_the_grant: false,
     long_leases_are_not_believed: true,
+    a_silent_store_is_left_out: true,
+    standing_still_is_no_silence: true,
+    pauses_double: true,
+    old_records_are_doubted: true,
+    doubted_stores_are_asked: true,
     waits_are_bounded: true,
     lease_ends: true,
 };

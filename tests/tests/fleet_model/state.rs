@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{
+    properties,
     replica::{Answer, Call, Reason, Replica},
     rules::{COOL_DOWN, Held, LEASE, LIFE, PAUSE, Rules, STALE, Tick},
     store::{Leased, Store},
-    world::World,
+    world::{Fault, World},
 };
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -37,6 +38,12 @@ pub(crate) struct State {
     pub(crate) exchanges: u8,
     /// The attempts that reached no server.
     pub(crate) unreached: u8,
+    /// The calls of the store that were not answered since it is down, and since when it is. Counted for one replica only.
+    pub(crate) unanswered: u8,
+    pub(crate) down_since: Tick,
+    /// The ends of the tokens, where the record may tell others.
+    pub(crate) ends: [Tick; 16],
+    keeps_ends: bool,
     /// The last fence that was granted, also if the store has forgotten it.
     minted: u8,
 }
@@ -49,8 +56,10 @@ impl State {
             replicas: [0, 1, 2].map(|number| {
                 let skew = if number < ahead { world.skew } else { 0 };
                 let has_no_connection = number < usize::from(world.without_a_connection);
-                let number = if has_no_connection { number as u8 + 1 } else { 0 };
-                Replica { skew, number, ..Replica::default() }
+                let of_record = if has_no_connection { number as u8 + 1 } else { 0 };
+                // One that stands still for ever.
+                let paused = number >= world.replicas;
+                Replica { skew, number: of_record, paused, ..Replica::default() }
             }),
             store: Store::default(),
             up: true,
@@ -66,6 +75,10 @@ impl State {
             outages: world.outages,
             exchanges: 0,
             unreached: 0,
+            unanswered: 0,
+            down_since: 0,
+            ends: [0; 16],
+            keeps_ends: world.faults.contains(&Fault::ClockBack) && world.only == Some(properties::ENDED),
             minted: 0,
         }
     }
@@ -89,9 +102,9 @@ impl State {
         self.replicas.iter().all(|replica| replica.paused || is_waiting(replica))
     }
 
-    pub(crate) fn begin(&mut self, number: usize, reason: Reason) {
+    pub(crate) fn begin(&mut self, rules: &Rules, number: usize, reason: Reason) {
         self.replicas[number].struck = false;
-        self.replicas[number].begins(self.now, reason);
+        self.replicas[number].begins(rules, self.now, reason);
     }
 
     /// A fault happens, to this replica.
@@ -108,6 +121,9 @@ impl State {
 
     pub(crate) fn issue(&mut self) -> Held {
         self.issued = Held { number: self.issued.number + 1, until: self.now + LIFE };
+        if self.keeps_ends {
+            self.ends[usize::from(self.issued.number)] = self.issued.until;
+        }
         self.issued
     }
 
@@ -158,7 +174,8 @@ impl State {
     /// A pause that is over is none.
     pub(crate) fn pass_pauses(&mut self) {
         let now = self.now;
-        let pauses = self.replicas.iter_mut().map(|replica| &mut replica.paused_until);
+        let pauses = self.replicas.iter_mut();
+        let pauses = pauses.flat_map(|replica| [&mut replica.paused_until, &mut replica.circuit.open_until]);
         pauses.chain([&mut self.pause_until]).filter(|until| **until <= now).for_each(|until| *until = 0);
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Store {
     fence: u8,
     /// The fence of the last save that was accepted.
     saved: u8,
+    /// How often its clock was set ahead, less how often it was set back.
+    pub(crate) ahead: i8,
     /// The last token that was saved, whether the record still has it or not.
     pub(crate) last_token: Option<Held>,
 }
@@ -94,6 +96,7 @@ impl Store {
 
     /// Its clock is set: ahead, so all that it keeps ends earlier, or back. What has no end stays so.
     pub(crate) fn step_clock(&mut self, is_ahead: bool) {
+        self.ahead += if is_ahead { 1 } else { -1 };
         let step = |until: Tick| match until {
             0 => 0,
             _ if is_ahead => until.saturating_sub(CLOCK_STEP),
@@ -113,6 +116,6 @@ impl Store {
 
     /// Restarts without its data. It then accepts a save under a fence that it has forgotten, until it grants one.
     pub(crate) fn restart_empty(&mut self) {
-        *self = Store::default();
+        *self = Store { ahead: self.ahead, ..Store::default() };
     }
 }

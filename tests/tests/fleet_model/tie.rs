@@ -30,6 +30,8 @@ use super::{
     store::{Leased, Saved},
 };
 
+mod left_out;
+
 /// A step of the model's clock.
 const TICK: Duration = Duration::from_secs(60);
 /// The real lease outlasts the flight by this.
@@ -300,6 +302,8 @@ enum Kind {
     Remembered,
     RememberedAndSame,
     Unreadable,
+    /// A token in the record that was there when a lease seemed to last for hours.
+    Doubted,
 }
 
 /// Both replicas, and what they are told.
@@ -338,7 +342,7 @@ impl Pair<'_> {
         // One that has expired lives on in a record that a pause delayed.
         let own = own.map(|held| Held { until: if held.until == 0 { 2 } else { held.until }, ..held });
         let token = match kind {
-            Kind::Newer => Some(Held { number: self.number(), until: LIFE }),
+            Kind::Newer | Kind::Doubted => Some(Held { number: self.number(), until: LIFE }),
             // It was there when the failure was saved.
             Kind::CoolDownAndNewer => Some(Held { number: self.number(), until: LIFE - COOL_DOWN }),
             Kind::Same | Kind::CoolDownAndSame | Kind::RememberedAndSame => own,
@@ -353,10 +357,13 @@ impl Pair<'_> {
             _ => 0,
         };
         let has_failed = cool_down > 0 || [Kind::Remembered, Kind::RememberedAndSame].contains(&kind);
+        if kind == Kind::Doubted && self.model.doubts.version == 0 {
+            return (None, None);
+        }
         if token.is_none() && !has_failed && kind != Kind::Unreadable {
             return (None, None);
         }
-        let version = self.number();
+        let version = if kind == Kind::Doubted { self.model.doubts.version } else { self.number() };
         let of = if kind == Kind::CoolDownOfAnother { Of::One(OTHER) } else { Of::All };
         let snapshot = Snapshot { content: Content { token, cool_down, has_failed, of }, version };
         (Some(snapshot), Some(self.mint.snapshot(snapshot)))
@@ -364,7 +371,7 @@ impl Pair<'_> {
 
     /// A flight of both.
     fn fly(&mut self, reason: Reason, choices: &mut Choices) {
-        const READ: [Kind; 11] = [
+        const READ: [Kind; 12] = [
             Kind::None,
             Kind::Newer,
             Kind::Same,
@@ -376,10 +383,11 @@ impl Pair<'_> {
             Kind::Remembered,
             Kind::RememberedAndSame,
             Kind::Unreadable,
+            Kind::Doubted,
         ];
         const CHANGED: [Kind; 4] = [Kind::Newer, Kind::Same, Kind::CoolDown, Kind::Unreadable];
         self.tell(format!("{reason:?}"));
-        self.model.begins(self.now, reason);
+        self.model.begins(self.rules, self.now, reason);
         let mut flight = self.real.begin(reason);
         let mut next = self.real.next(&mut flight, None);
         // How often the record changes, and whether the lease is held until the replica gives up.
@@ -622,18 +630,23 @@ impl Pair<'_> {
 }
 
 /// How the replica came to its token, as the choices of its first flight. Every second choice is about being late.
-const BEFORE: [(&str, &[usize]); 5] = [
+const BEFORE: [(&str, &[usize]); 6] = [
     ("none", &[]),
     ("adopted", &[0, 1]),
     ("fetched and saved", &[0, 0, 0, 0, 0, 0, 0, 0, 0]),
     ("fetched, and the save failed", &[0, 0, 0, 0, 0, 0, 0, 0, 2]),
-    ("fetched without the store", &[0, 11, 0, 0, 0]),
+    ("fetched without the store", &[0, 12, 0, 0, 0]),
+    ("fetched alone because of a lease of hours", &[0, 8, 0, 4, 0, 0, 0]),
 ];
 
 /// Plays every schedule. Gives their number, and the kinds of answers and ends.
 fn play_all(rules: &Rules) -> (usize, BTreeSet<String>) {
+    play_from(rules, &BEFORE)
+}
+
+fn play_from(rules: &Rules, starts: &[(&str, &[usize])]) -> (usize, BTreeSet<String>) {
     let (mut mint, mut kinds, mut schedules) = (Mint::new(), BTreeSet::new(), 0);
-    for (before, first) in BEFORE {
+    for (before, first) in starts.iter().copied() {
         for (reason, after) in [
             (Reason::Missing, LIFE),
             (Reason::Stale, LIFE - STALE),
@@ -677,7 +690,7 @@ fn the_model_and_the_real_source_do_the_same() {
     let (schedules, kinds) = play_all(&SOUND);
     println!("{schedules} schedules, answers and ends: {kinds:?}");
     assert!(schedules > 3_000, "{schedules}");
-    assert_eq!(kinds.len(), 43, "{kinds:?}");
+    assert_eq!(kinds.len(), 44, "{kinds:?}");
 }
 
 /// The comparison notices what a late answer changes.
@@ -685,6 +698,18 @@ fn the_model_and_the_real_source_do_the_same() {
 #[should_panic(expected = "the real one")]
 fn a_model_whose_late_flights_go_on_differs() {
     play_all(&Rules { late_flights_end: false, ..SOUND });
+}
+
+#[test]
+#[should_panic(expected = "the real one")]
+fn a_model_that_believes_a_record_of_before_the_step_differs() {
+    play_from(&Rules { old_records_are_doubted: false, ..SOUND }, &BEFORE[5..]);
+}
+
+#[test]
+#[should_panic(expected = "the real one")]
+fn a_model_that_leaves_a_store_out_until_the_lease_ends_differs() {
+    play_from(&Rules { doubted_stores_are_asked: false, ..SOUND }, &BEFORE[5..]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each rule of the protocol, left out: what it is there for is then broken.
 
 use super::{
-    QUIET, one_of, properties,
+    QUIET, RIGHT_AGAIN, SILENT, STAYS_BEHIND, one_of, properties,
     rules::{Rules, SOUND},
     search::explore,
     world::{Fault, World},
@@ -123,6 +123,32 @@ fn waiting_for_a_lease_of_hours_is_found_out() {
     let rules = Rules { long_leases_are_not_believed: false, ..SOUND };
     let faults = &[Fault::Crash, Fault::ClockBack];
     found_out(World { rules, budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) }, properties::IN_VAIN);
+}
+
+#[test]
+fn asking_a_silent_store_each_time_is_found_out() {
+    breaks(World { rules: Rules { a_silent_store_is_left_out: false, ..SOUND }, ..SILENT }, properties::ASKED);
+}
+
+#[test]
+fn leaving_a_store_out_because_of_standing_still_is_found_out() {
+    let rules = Rules { standing_still_is_no_silence: false, ..SOUND };
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::MORE);
+}
+
+#[test]
+fn pauses_that_do_not_double_are_found_out() {
+    breaks(World { rules: Rules { pauses_double: false, ..SOUND }, ..SILENT }, properties::ASKED);
+}
+
+#[test]
+fn leaving_a_store_out_that_is_right_again_is_found_out() {
+    breaks(World { rules: Rules { doubted_stores_are_asked: false, ..SOUND }, ..RIGHT_AGAIN }, properties::WITHOUT);
+}
+
+#[test]
+fn believing_a_record_of_before_the_step_is_found_out() {
+    breaks(World { rules: Rules { old_records_are_doubted: false, ..SOUND }, ..STAYS_BEHIND }, properties::ENDED);
 }
 
 #[test]

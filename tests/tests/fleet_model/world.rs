@@ -3,7 +3,7 @@
 use super::{
     properties::{self, Findings},
     replica::{Answer, Call, Ended, Flight, Reason, Replica, is_stale},
-    rules::{COOL_DOWN, LEASE, LIFE, PAUSE, Rules, STALE, Tick},
+    rules::{COOL_DOWN, LEASE, LIFE, PAUSE, Rules, STALE, STORE_PAUSES, Tick},
     search::{Broken, Model, Taken},
     state::State,
     store::Store,
@@ -39,6 +39,10 @@ pub(crate) struct World {
     pub(crate) budget: u8,
     /// Whether they happen in the order in which they are named, which makes a search smaller.
     pub(crate) in_order: bool,
+    /// How many replicas there are: three, or fewer to make a search smaller.
+    pub(crate) replicas: usize,
+    /// The one tick at which faults and rejections may happen, instead of all.
+    pub(crate) troubles_at: Option<Tick>,
     /// How far the clocks of some replicas are ahead.
     pub(crate) skew: Tick,
     /// How often the API rejects all tokens so far.
@@ -118,7 +122,7 @@ impl Model for World {
                 self.steps_of(state, number, replica, &mut steps);
             }
         }
-        if state.revocations > 0 && state.issued.number > state.revoked {
+        if state.revocations > 0 && self.is_time_of_trouble(state) && state.issued.number > state.revoked {
             steps.push(Step::Revoke);
         }
         if !state.up {
@@ -140,14 +144,22 @@ impl Model for World {
 }
 
 impl World {
+    fn is_time_of_trouble(&self, state: &State) -> bool {
+        self.troubles_at.is_none_or(|tick| tick == state.now)
+    }
+
     fn may_fail(&self, state: &State, fault: Fault) -> bool {
         let number = usize::from(self.budget - state.faults);
         state.faults > 0
+            && self.is_time_of_trouble(state)
             && if self.in_order { self.faults.get(number) == Some(&fault) } else { self.faults.contains(&fault) }
     }
 
     fn steps_of(&self, state: &State, number: usize, replica: &Replica, steps: &mut Vec<Step>) {
         if replica.paused {
+            if !self.faults.contains(&Fault::Pause) {
+                return;
+            }
             steps.push(Step::Resume(number));
             let is_unanswered =
                 |flight: &Flight| flight.is_late(state.now) && !matches!(flight.call, Call::Sleep { .. });
@@ -206,8 +218,19 @@ impl World {
                 next.pass_pauses();
                 findings.after_a_tick(&next);
             }
-            Step::Begin(number, reason) => next.begin(number, reason),
+            Step::Begin(number, reason) => {
+                next.begin(&self.rules, number, reason);
+                if next.is_exchanging(number) {
+                    self.exchanges(&mut next, number, &mut findings);
+                    findings.of_doing_without(&next, number);
+                }
+            }
             Step::Answer(number) => {
+                if self.replicas == 1 && !state.up && !next.is_exchanging(number) {
+                    next.unanswered += 1;
+                    let most = most_unanswered(next.now - next.down_since);
+                    findings.require(next.unanswered <= most, properties::ASKED);
+                }
                 let answer = next.answer(&self.rules, number);
                 findings.of_an_answer(self, state, number, answer);
                 self.hear(&mut next, number, answer, &mut findings);
@@ -269,10 +292,10 @@ impl World {
             }
             Step::StoreDown => {
                 next.strike(self, None);
-                next.up = false;
+                (next.up, next.down_since) = (false, if self.replicas == 1 { next.now } else { 0 });
             }
             Step::StoreBack { empty } => {
-                next.up = true;
+                (next.up, next.unanswered) = (true, 0);
                 // It may have a lease whose holder did not get the answer.
                 next.vain_until = next.now + LEASE;
                 if empty {
@@ -314,20 +337,28 @@ impl World {
         }
     }
 
+    /// A replica begins an exchange.
+    fn exchanges(&self, next: &mut State, number: usize, findings: &mut Findings) {
+        if next.replicas[number].number > 0 {
+            next.unreached += 1;
+            findings.require(next.unreached <= self.most_unreached(next.now), properties::UNREACHED);
+        } else {
+            next.exchanges += 1;
+        }
+        // After a fault, exchanges are counted instead.
+        let is_counted = next.faults < self.budget || self.refuses_all;
+        findings.require(is_counted || next.is_due(number), properties::NEEDLESS);
+    }
+
     /// A replica takes an answer, and what it does then is judged.
     fn hear(&self, next: &mut State, number: usize, answer: Answer, findings: &mut Findings) {
         let before = next.replicas[number];
         let ended = next.replicas[number].hears(&self.rules, next.now, answer);
         if next.is_exchanging(number) {
-            if before.number > 0 {
-                next.unreached += 1;
-                findings.require(next.unreached <= self.most_unreached(next.now), properties::UNREACHED);
-            } else {
-                next.exchanges += 1;
+            self.exchanges(next, number, findings);
+            if answer != Answer::Down {
+                findings.of_doing_without(next, number);
             }
-            // After a fault, exchanges are counted instead.
-            let is_counted = next.faults < self.budget || self.refuses_all;
-            findings.require(is_counted || next.is_due(number), properties::NEEDLESS);
         }
         if let Some((ended, is_exchanged)) = ended {
             next.replicas[number].struck = false;
@@ -343,4 +374,13 @@ impl World {
 /// and each lifetime.
 fn most_refused(now: Tick) -> u8 {
     2 + now / PAUSE + now / (LIFE - STALE)
+}
+
+/// The most calls of one replica to a store that has been down for so long: one for each pause, and one.
+fn most_unanswered(down_for: Tick) -> u8 {
+    let ends = STORE_PAUSES.iter().scan(0, |end: &mut Tick, pause| {
+        *end += pause;
+        Some(*end)
+    });
+    1 + ends.filter(|end| *end <= down_for).count() as u8
 }

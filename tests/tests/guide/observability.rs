@@ -22,7 +22,8 @@ fn literals(source: &str, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<String> 
 
 #[test]
 fn every_metric_has_a_row_and_a_paragraph() {
-    let code: String = source("observe/metrics.rs").lines().filter(|line| !line.trim().starts_with("//")).collect();
+    let code = [source("observe/metrics.rs"), source("observe/metrics/series.rs")].concat();
+    let code: String = code.lines().filter(|line| !line.trim().starts_with("//")).collect();
     let names = literals(&code, |text| {
         (text.starts_with("bearer_token.") || text.starts_with("http.client.")) && !text.contains(' ')
     });

@@ -46,7 +46,7 @@ fn labels() -> BTreeMap<String, BTreeSet<String>> {
 fn values(metric: &str, label: &str) -> Option<Vec<String>> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     let kinds = || {
-        let errors = source("error.rs");
+        let errors = source("error/kind.rs");
         let (_, names) = errors.split_once("pub fn as_str(self)").unwrap();
         let literals = names.split("\n}").next().unwrap().split('"').skip(1).step_by(2);
         literals.map(str::to_owned).collect::<Vec<_>>()
@@ -261,7 +261,8 @@ fn the_exporter_of_the_guide_has_our_version_of_the_facade() {
         all[0].rsplit_once('.').unwrap().0
     });
     for page in [chapter("observability"), file("docs/OBSERVABILITY.md").replace("\n   ", "\n")] {
-        let shown = blocks(&page, "toml").concat().parse::<toml::Table>().unwrap();
+        let shown = blocks(&page, "toml").into_iter().find(|block| block.contains("exporter")).unwrap();
+        let shown = shown.parse::<toml::Table>().unwrap();
         let dependencies = &shown["dependencies"];
         assert_eq!(dependencies["metrics-exporter-prometheus"]["version"].as_str(), Some(exporter));
         assert_eq!(dependencies["bearer-token"]["features"].as_array().unwrap(), &["metrics".into()]);

@@ -61,7 +61,7 @@ const PARTS: &[&str] = &[
     "such tokens need a proof with each request, so allow bearer tokens for this client",
     "such tokens need a signature with each request, so allow bearer tokens for this client",
     "the assertion was sent before, and the server does not accept one more than once",
-    "the assertion, code or refresh token was refused",
+    "the assertion, code, refresh token or subject token was refused",
     "the server asks for fewer token requests",
     "the server asks for patience, and nothing has to change",
     "the server denies access",
@@ -207,7 +207,7 @@ fn every_source_that_is_left_out_exists() {
 
 #[test]
 fn every_kind_has_a_paragraph() {
-    let source = fs::read_to_string(crates().join("bearer-token/src/error.rs")).unwrap();
+    let source = fs::read_to_string(crates().join("bearer-token/src/error/kind.rs")).unwrap();
     let (_, kinds) = source.split_once("pub enum ErrorKind {").unwrap();
     let (kinds, _) = kinds.split_once("\n}").unwrap();
     let kinds: Vec<_> = kinds.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();

@@ -11,6 +11,8 @@ use bearer_token::{
     adapter::Authorize,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
     observe::{Event, EventKind, Observer},
+    shared::{Fleet, SealingKeys},
+    store::MemorySharedStore,
 };
 use http::Request;
 use tower::{Layer, Service};
@@ -38,6 +40,14 @@ pub(super) fn with(
     set: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder,
 ) -> Through<BearerService<Noop>> {
     around_noop(set(builder(endpoint)))
+}
+
+/// With a source whose tokens replicas share.
+pub(super) fn in_a_fleet(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
+    let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
+    let fleet = Fleet::builder(MemorySharedStore::new(), keys).build().expect("a valid fleet");
+    let shared = fleet.share_as("the lab's token", source(endpoint));
+    around_noop(TokenProvider::builder(shared).allow_origin(ORIGIN))
 }
 
 pub(super) fn any_https(endpoint: &Endpoint) -> Through<BearerService<Noop>> {

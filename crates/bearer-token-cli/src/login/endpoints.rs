@@ -1,7 +1,7 @@
 //! The endpoints that a login needs: given, or from the metadata of the issuer.
 
 use bearer_token::{
-    Error, ErrorKind,
+    Error, ErrorKind, Retry,
     transport::{HttpTransport, Transport},
 };
 use bytes::Bytes;
@@ -65,12 +65,14 @@ async fn metadata(issuer: &Url) -> anyhow::Result<Value> {
     let failed = |message: &'static str| Error::new(ErrorKind::Response, message);
     let (origin, path) = (issuer.origin().ascii_serialization(), issuer.path().trim_end_matches('/'));
     let http = HttpTransport::new();
+    let mut is_down = false;
     for url in [
         format!("{origin}/.well-known/oauth-authorization-server{path}"),
         format!("{origin}{path}/.well-known/openid-configuration"),
     ] {
         let response = http.send(Request::get(url).body(Bytes::new())?).await?;
         if response.status() != StatusCode::OK {
+            is_down |= response.status().is_server_error();
             continue;
         }
         let metadata: Value = serde_json::from_slice(response.body())
@@ -82,5 +84,8 @@ async fn metadata(issuer: &Url) -> anyhow::Result<Value> {
         }
         return Ok(metadata);
     }
-    Err(failed("the issuer has no metadata; give the URLs of its endpoints instead").into())
+    let message = "found no metadata of the issuer; expected it below `/.well-known/`: check `--issuer`, or give \
+                   `--device-url` or `--authorization-url` in its place";
+    let error = failed(message);
+    Err(if is_down { error } else { error.with_retry(Retry::AfterChange) }.into())
 }

@@ -265,13 +265,17 @@ async fn a_device_login_polls_until_consent() {
 // shows: 8628/3.5d
 #[tokio::test]
 async fn a_refused_device_login_names_the_code() {
-    let (server, url) = Server::start().await;
-    let config = config(&url);
-    server.0.lock().unwrap().polls = vec!["access_denied"];
-    let ended = cli(&["login", "--config", &config.path, "--device-url", &format!("{url}/device")]).await;
-    ended.assert_status(4);
-    assert!(ended.err.contains("code:  access_denied\n"), "{}", ended.err);
-    assert_eq!(server.0.lock().unwrap().forms.len(), 2, "it does not poll again");
+    let device_url = |url: &str| format!("{url}/device");
+    for flag in [&[][..], &["--device"]] {
+        let (server, url) = Server::start().await;
+        let config = config(&url);
+        server.0.lock().unwrap().polls = vec!["access_denied"];
+        let line = ["login", "--config", &config.path, "--device-url", &device_url(&url)];
+        let ended = cli(&[&line, flag].concat()).await;
+        ended.assert_status(4);
+        assert!(ended.err.contains("code:  access_denied\n"), "{}", ended.err);
+        assert_eq!(server.0.lock().unwrap().forms.len(), 2, "it does not poll again");
+    }
 }
 
 // shows: 6749/3.1b 6749/10.5
@@ -283,7 +287,7 @@ async fn a_login_needs_a_store_and_private_endpoints() {
         (&Config::new("none.toml", "token = \"t\""), &["--issuer", &url][..], 3, "refresh_token"),
         (&good, &["--authorization-url", "http://as.example.com/authorize"], 2, "https"),
         (&good, &["--issuer", "http://as.example.com"], 2, "https"),
-        (&good, &["--issuer", &format!("{url}/tenant")], 5, "no metadata"),
+        (&good, &["--issuer", &format!("{url}/tenant")], 4, "--device-url"),
     ] {
         let ended = cli(&[&["login", "--config", &config.path], line].concat()).await;
         ended.assert_status(status);

@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 
 use super::{shared::Sharing, sources::Sources, stand_in::StandIn};
 #[cfg(feature = "http-transport")]
-use crate::shared::Settings;
+use crate::kept::Settings;
 use crate::{
-    build::Given,
+    given::Given,
+    kept::Kept,
     report::Report,
-    shared::Shared,
     values::{Origin, ValueField, can_be_read, read_variable, reference_problem, text_problem},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Context<'a> {
     pub(super) platform: Option<&'a Platform>,
     pub(super) sources: Sources<'a>,
     pub(crate) given: Given<'a>,
-    pub(crate) shared: Option<&'a Shared>,
+    pub(crate) kept: Option<&'a Kept>,
     /// With which fleet, and under which name, the provider's tokens are shared.
     pub(crate) sharing: Option<&'a Sharing>,
     /// Whether there is a section `shared`, also one with problems.
@@ -59,7 +59,7 @@ impl<'a> Context<'a> {
             platform,
             sources,
             given: Given::Nothing,
-            shared: None,
+            kept: None,
             sharing: None,
             has_shared_section: false,
             is_dry_run: false,
@@ -180,8 +180,8 @@ impl<'a> Context<'a> {
 
     /// The HTTP client of another key of the configuration, with the same settings.
     #[cfg(feature = "http-transport")]
-    pub(super) fn shared_transport(&self, settings: &Settings) -> Option<Arc<HttpTransport>> {
-        self.shared?.transports.get(settings)
+    pub(super) fn kept_transport(&self, settings: &Settings) -> Option<Arc<HttpTransport>> {
+        self.kept?.transports.get(settings)
     }
 
     fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    FIELDS,
     computed::{Compute, ComputedField},
     context::Context,
     key::{self, KeyFields},
     parameters,
 };
 use crate::{
-    fit,
+    misfit,
     names::{Name, Names, name},
     values::{OneOrMany, Origin, Seconds, SecretField, Text, ValueField},
 };
@@ -170,13 +171,13 @@ impl JwtFields {
     ) -> Option<SigningKey> {
         // Parsing an RSA key takes as long as signing with it.
         let place = cx.place(&path);
-        if let Some(key) = cx.shared.and_then(|shared| shared.key(&place)) {
+        if let Some(key) = cx.kept.and_then(|kept| kept.key(&place)) {
             return Some(key);
         }
         let uses = cx.used.len();
         let key = self.key_fields(key, path, section, names, default_algorithm).load(cx)?;
-        Some(match cx.shared.filter(|_| !cx.has_used_since(uses)) {
-            Some(shared) => shared.keep_key(place, key),
+        Some(match cx.kept.filter(|_| !cx.has_used_since(uses)) {
+            Some(kept) => kept.keep_key(place, key),
             None => key,
         })
     }
@@ -339,7 +340,8 @@ fn with_variable(path: &str, value: &Value, cx: &mut Context<'_>) -> Option<Valu
     match value {
         // As a literal, it would give all keys the same JWT.
         Value::Object(table) if parameters::is_variable(table) => {
-            let field = fit::read::<ValueField>(path, value).map_err(|problem| cx.report.add(problem)).ok()?;
+            let field =
+                misfit::read::<ValueField>(FIELDS, path, value).map_err(|problem| cx.report.add(problem)).ok()?;
             Some(Value::String(cx.text(path, &field)?.as_str().to_owned()))
         }
         Value::Object(table) => Some(Value::Object(with_variables(path, table, cx))),

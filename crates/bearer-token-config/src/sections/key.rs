@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::context::Context;
 use crate::{
     names::{Name, Names, name, value},
-    suggest,
+    nearest::nearest,
     values::{Origin, SecretField, ValueField},
 };
 
@@ -212,7 +212,7 @@ fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
         };
         // `ECDSA` is not `EdDSA`.
         let exact = family(name, |name, family| name == family);
-        let near = exact.or_else(|| suggest::nearest(name, names.iter().copied()));
+        let near = exact.or_else(|| nearest(name, names.iter().copied()));
         match near.or_else(|| family(name, |name, family| name.contains(family))) {
             Some(name) => problem.advise(Advice::text(format!("did you mean `{name}`?"))),
             None => problem,

@@ -3,9 +3,11 @@
 use bearer_token::{Advice, Problem, Setting, oauth::ParameterValue};
 use serde_json::{Map, Value};
 
-use super::context::Context;
+use super::{FIELDS, context::Context};
 use crate::{
-    fit, suggest,
+    misfit,
+    nearest::nearest,
+    report::UNKNOWN_FIELD,
     values::{ORIGINS, Origin, SecretField, members},
 };
 
@@ -25,7 +27,7 @@ pub(super) fn parameter(path: &str, value: &Value, cx: &mut Context<'_>) -> Opti
         Value::Object(table) if !is_value(table) => {
             let near = table.keys().find_map(|name| Some((name, misspelt(table, name)?)));
             if let Some((name, member)) = near {
-                let problem = Problem::new(format!("{path}.{name}"), fit::UNKNOWN_FIELD);
+                let problem = Problem::new(format!("{path}.{name}"), UNKNOWN_FIELD);
                 let field = Setting::Field(format!("{path}.{member}").into());
                 cx.report.add(problem.advise(Advice::DidYouMean(field)));
                 return None;
@@ -38,7 +40,8 @@ pub(super) fn parameter(path: &str, value: &Value, cx: &mut Context<'_>) -> Opti
         }
         Value::String(text) if text.is_empty() => Some(ParameterValue::from("")),
         Value::String(_) | Value::Object(_) => {
-            let field = fit::read::<SecretField>(path, value).map_err(|problem| cx.report.add(problem)).ok()?;
+            let field =
+                misfit::read::<SecretField>(FIELDS, path, value).map_err(|problem| cx.report.add(problem)).ok()?;
             // A path of a URL is not one of a file.
             let is_location = matches!(&field.origin, Origin::Plain(text) if text.starts_with("//"));
             let found = if is_location { cx.value(path, &field) } else { cx.secret_value(path, &field) };
@@ -66,7 +69,7 @@ pub(super) fn is_variable(table: &Map<String, Value>) -> bool {
 fn misspelt(table: &Map<String, Value>, name: &str) -> Option<&'static str> {
     let is_member = |name: &str| members().any(|member| member == name);
     let is_beside = table.keys().any(|other| other != name && is_member(other));
-    (is_beside && !is_member(name)).then(|| suggest::nearest(name, members()))?.and_then(|near| {
+    (is_beside && !is_member(name)).then(|| nearest(name, members()))?.and_then(|near| {
         let near = members().find(|member| *member == near)?;
         (!table.contains_key(near)).then_some(near)
     })

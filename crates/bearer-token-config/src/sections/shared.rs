@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 pub(super) use self::refresh_token::Times;
 use self::store::{Durability, Store};
-use super::context::Context;
+use super::{context::Context, source::no_source};
 use crate::{
-    build::{Given, no_source},
+    given::Given,
     values::{SecretField, Text},
 };
 

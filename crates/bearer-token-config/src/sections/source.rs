@@ -1,7 +1,7 @@
 //! Where tokens come from: the source that the sections of a stage give.
 
 use bearer_token::{
-    Advice, Problem, Sending, Setting, TokenProviderBuilder, Value,
+    Advice, Problem, Sending, Setting, StaticToken, TokenProvider, TokenProviderBuilder, Value,
     jwt::SelfSigned,
     oauth::{ClientCredentials, JwtBearer, RefreshToken, TokenExchange, TokenType},
 };
@@ -16,7 +16,7 @@ use super::{
     token_endpoint::EndpointFields,
     token_exchange::ExchangeFields,
 };
-use crate::{fit::ROOT, values::SecretField};
+use crate::{report::ROOT, values::SecretField};
 
 /// The sections that say where tokens come from: of the whole configuration, or of one of its sources.
 pub(super) struct Stage<'f> {
@@ -170,4 +170,9 @@ fn only_one(path: &str, other: &str) -> Problem {
     Problem::new(path, format!("found beside {other}"))
         .expecting("only one way to get tokens")
         .advise(Advice::text("remove one of them"))
+}
+
+/// A stand-in where there is no source. It is never built, because problems were reported.
+pub(crate) fn no_source() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
 }

@@ -8,12 +8,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    context::Context, jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, source::Stage,
-    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
+    context::Context,
+    jwt::JwtFields,
+    policy::PolicyFields,
+    refresh_token::RefreshFields,
+    source::{Stage, no_source},
+    token_endpoint::EndpointFields,
+    token_exchange::ExchangeFields,
 };
 use crate::{
-    build::Given,
-    suggest,
+    given::Given,
+    nearest::nearest,
     values::{SecretField, Text, table},
 };
 
@@ -82,7 +87,7 @@ impl Context<'_> {
                 (known, more) => format!("the name of one of `sources`: {} and {more} more", known.join(", ")),
             };
             let problem = Problem::new(path, "found the name of a source that does not exist").expecting(expected);
-            let near = suggest::nearest(name, fields.keys().map(String::as_str));
+            let near = nearest(name, fields.keys().map(String::as_str));
             let advice = near.map(|near| Advice::text(format!("did you mean `{near}`?")));
             return Err(advice.into_iter().fold(problem, Problem::advise));
         };
@@ -120,7 +125,7 @@ impl Context<'_> {
     ///
     /// Not for a key of a keyed configuration, which was checked: a shared source does not use its own sources again.
     pub(crate) fn report_unused_sources(&mut self) {
-        if self.shared.is_some() {
+        if self.kept.is_some() {
             return;
         }
         for name in self.sources.fields.keys() {
@@ -142,9 +147,9 @@ impl Context<'_> {
             self.used.extend(uses.iter().cloned());
             return built.clone();
         }
-        if let Some(shared) = self.shared.and_then(|shared| shared.source(name)) {
-            self.sources.built.insert(name, (Some(shared.clone()), Vec::new()));
-            return Some(shared);
+        if let Some(kept) = self.kept.and_then(|kept| kept.source(name)) {
+            self.sources.built.insert(name, (Some(kept.clone()), Vec::new()));
+            return Some(kept);
         }
         let uses = self.used.len();
         let outer = std::mem::take(&mut self.report);
@@ -155,8 +160,8 @@ impl Context<'_> {
             if let (Given::Rehearsal, Some(refresh)) = (self.given, &fields.refresh_token) {
                 refresh.report_sharing(self);
             }
-        } else if let Some(shared) = self.shared {
-            provider = provider.map(|provider| shared.keep_source(name, provider));
+        } else if let Some(kept) = self.kept {
+            provider = provider.map(|provider| kept.keep_source(name, provider));
         }
         let used = self.used.get(uses..).unwrap_or_default().to_vec();
         self.sources.built.insert(name, (provider.clone(), used));
@@ -186,7 +191,7 @@ impl SourceFields {
         let source = stage.source(cx);
         let is_complete = source.is_some();
         let name = self.name.as_ref().map_or(name, Text::as_str);
-        let builder = source.unwrap_or_else(crate::build::no_source).policy(self.policy.policy()).name(name);
+        let builder = source.unwrap_or_else(no_source).policy(self.policy.policy()).name(name);
         // Its tokens go into other token requests only, so there are no requests to keep them from.
         let mut builder = builder.allow_any_https_origin();
         if let Some(platform) = cx.platform {

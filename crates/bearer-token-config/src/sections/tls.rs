@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::context::Context;
 use crate::values::{SecretField, ValueField};
 #[cfg(feature = "http-transport")]
-use crate::{names::Names, provider_config::Shared, shared::Settings};
+use crate::{kept::Settings, names::Names};
 
 #[cfg(feature = "http-transport")]
 const NAMES: Names = Names { section: "token_endpoint.tls", names: &[] };
@@ -40,8 +40,8 @@ pub(super) fn transport(
 ) -> TokenEndpointBuilder {
     let place = cx.place("token_endpoint");
     // A client whose settings depend on no variable.
-    if let Some(shared) = cx.shared_transport(&Settings::new(&place, [])) {
-        return builder.transport(Shared(shared));
+    if let Some(kept) = cx.kept_transport(&Settings::new(&place, [])) {
+        return builder.transport(kept);
     }
     let uses = cx.used.len();
     let mut transport = HttpTransport::builder();
@@ -68,14 +68,14 @@ pub(super) fn transport(
         return builder;
     }
     let settings = Settings::new(&place, cx.variables_since(uses));
-    if let Some(shared) = cx.shared_transport(&settings) {
-        return builder.transport(Shared(shared));
+    if let Some(kept) = cx.kept_transport(&settings) {
+        return builder.transport(kept);
     }
     match transport.build() {
         // One that was given in code replaces it, as in a dry run.
         Ok(_) if cx.transport.is_some() => builder,
-        Ok(transport) => match cx.shared {
-            Some(shared) => builder.transport(Shared(shared.transports.keep(settings, transport))),
+        Ok(transport) => match cx.kept {
+            Some(kept) => builder.transport(kept.transports.keep(settings, transport)),
             None => builder.transport(transport),
         },
         Err(error) => {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::context::Context;
 use crate::{
-    suggest,
+    nearest::nearest,
     values::{SecretField, Text},
 };
 
@@ -87,7 +87,7 @@ fn token_type(name: &str, field: Option<&Text>, cx: &mut Context<'_>) -> Option<
     let short = TYPES.iter().find(|(short, _)| *short == word).map(|(_, token_type)| token_type.clone());
     if short.is_none() && !word.contains(':') {
         let problem = Problem::new(format!("{PATH}.{name}"), "found another word").expecting(EXPECTED);
-        let near = suggest::nearest(word, TYPES.iter().map(|(short, _)| *short));
+        let near = nearest(word, TYPES.iter().map(|(short, _)| *short));
         let advice = near.map(|near| Advice::text(format!("did you mean `{near}`?")));
         cx.report.add(advice.into_iter().fold(problem, Problem::advise));
         return None;

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use crate::{
-    build::Given,
+    given::Given,
     values::{Origin, ValueField},
 };
 

@@ -1,6 +1,6 @@
 //! Token exchange, and requests in other forms.
 
-use bearer_token_testing::{AuthorizationServer, Client, Issuer, TestKey};
+use bearer_token_testing::{AuthorizationServer, Client, Issuer, TestKey, Tokens};
 use serde_json::{Value, json};
 
 use crate::{JWT_BEARER, call, claims, post};
@@ -32,6 +32,34 @@ async fn an_identity_is_exchanged_for_an_access_token() {
         assert_eq!((&response["issued_token_type"], &response["token_type"]), (&json!(ACCESS_TOKEN), &json!("Bearer")));
         let echo: Value = call(&server, response["access_token"].as_str().unwrap()).await.json().await.unwrap();
         assert_eq!(echo["subject"], "alice");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_of_the_server_is_exchanged() {
+    let (server, identity) = start();
+    server.register(Client::secret("reports", "a secret"));
+    for tokens in [Tokens::jwt(), Tokens::opaque()] {
+        server.issue(tokens);
+        let first = [("grant_type", "client_credentials"), ("client_id", "reports"), ("client_secret", "a secret")];
+        let form = [&first[..], &[("scope", "read")]].concat();
+        let (_, response) = post(&server, &form).await;
+        let first = response["access_token"].as_str().unwrap().to_owned();
+        let exchange =
+            |token, scope| [EXCHANGE, ("subject_token_type", ACCESS_TOKEN), ("subject_token", token), ("scope", scope)];
+
+        let (status, response) = post(&server, &exchange(&first, "read")).await;
+        assert_eq!(status, 200, "{response}");
+        let echo: Value = call(&server, response["access_token"].as_str().unwrap()).await.json().await.unwrap();
+        assert_eq!((&echo["subject"], &echo["scope"]), (&json!("reports"), &json!("read")));
+
+        let (status, response) = post(&server, &exchange(&first, "write")).await;
+        assert_eq!((status.as_u16(), &response["error"]), (400, &json!("invalid_scope")));
+        let (status, response) = post(&server, &exchange(&identity, "read")).await;
+        assert_eq!((status.as_u16(), &response["error"]), (400, &json!("invalid_grant")), "of another issuer");
+        server.revoke_all();
+        let (status, response) = post(&server, &exchange(&first, "read")).await;
+        assert_eq!((status.as_u16(), &response["error"]), (400, &json!("invalid_grant")), "revoked");
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::problem::{Problem, Problems};
+
 /// The name of a provider, for errors, events and status.
 #[derive(Clone, Debug)]
 pub(crate) struct ProviderName {
@@ -14,6 +16,14 @@ pub(crate) struct ProviderName {
 }
 
 impl ProviderName {
+    /// Checks a name that ends up in events, errors and labels.
+    pub(crate) fn check(name: &str, problems: &mut Problems) {
+        if name.trim().is_empty() || name.contains(char::is_control) {
+            let problem = Problem::new("name", "found an empty name, or one with control characters");
+            problems.add(problem.expecting("a word for people to read"));
+        }
+    }
+
     /// A name that the user gave. Sentences of errors begin with it.
     pub(crate) fn given(name: &str) -> Self {
         ProviderName { name: name.into(), is_given: true }

@@ -16,7 +16,7 @@ use crate::{
     value::Value,
 };
 
-/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and its like: a string, [a
+/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and similar methods: a string, [a
 /// file](Self::from_file), or a [`Value`]. `Debug` never shows it.
 ///
 /// ```

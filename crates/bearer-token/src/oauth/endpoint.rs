@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `builder.rs` | the settings, and the order in which they are checked |
 //! | `checks.rs` | parameters, headers and names that users add |
-//! | `location.rs`, `server.rs`, `url.rs` | a URL or an issuer: as it was set, after its checks, and at each request |
+//! | `location.rs`, `server.rs` | a URL or an issuer: as it was set, after its checks, and at each request |
 //! | `scope.rs` | what was asked for and not granted |
 
 use std::{borrow::Cow, fmt, sync::Arc};
@@ -38,14 +38,9 @@ mod checks;
 mod location;
 mod scope;
 mod server;
-mod url;
 
 pub use self::builder::TokenEndpointBuilder;
 pub(crate) use self::builder::default_transport;
-pub(crate) use self::{
-    checks::is_credential,
-    url::{EndpointUrl, without_query},
-};
 use self::{location::Location, scope::not_granted};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.

@@ -10,6 +10,7 @@
 //! | `parameter_value.rs` | what a user sets: a tree whose leaves are values |
 //! | `content.rs` | what is sent: strings and trees, as a form, JSON or a query |
 //! | `sent.rs` | what was sent, to recognise it in a response |
+//! | `taken_names.rs` | names of parameters that users do not set |
 //! | `wire.rs` | the check of every string that is sent |
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use zeroize::Zeroizing;
 use crate::{
     PassThrough,
     error::{Error, ErrorKind, Retry},
-    oauth::{client_auth::Credentials, endpoint::is_credential, grant::DynGrant},
+    oauth::{client_auth::Credentials, grant::DynGrant},
     platform::Platform,
     source::{FetchContext, Identity},
     value::Value,
@@ -34,11 +35,12 @@ mod content;
 mod parameter_value;
 mod parameters;
 pub(crate) mod sent;
+pub(crate) mod taken_names;
 pub(crate) mod wire;
 
 pub(crate) use self::parameter_value::check_value;
 pub use self::{content::BodyFormat, parameter_value::ParameterValue, parameters::Parameters};
-use self::{content::Content, content::Sendable, sent::Sent};
+use self::{content::Content, content::Sendable, sent::Sent, taken_names::is_credential};
 
 /// The parts of a token request, checked.
 ///

@@ -1,6 +1,6 @@
 //! What came of it: the values of events that have few of them, as labels and fields show them.
 
-/// What a caller got that waited for a token.
+/// What a caller that waited for a token got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitOutcome {

@@ -322,16 +322,8 @@ impl TokenProviderBuilder {
         let form = self.sending.form(&mut problems);
         self.policy.check(&mut problems);
         if let Some(name) = &self.name {
-            check_name(name, &mut problems);
+            ProviderName::check(name, &mut problems);
         }
         (origins, form, problems)
-    }
-}
-
-/// Checks a name that ends up in events, errors and labels.
-pub(super) fn check_name(name: &str, problems: &mut Problems) {
-    if name.trim().is_empty() || name.contains(char::is_control) {
-        let problem = Problem::new("name", "found an empty name, or one with control characters");
-        problems.add(problem.expecting("a word for people to read"));
     }
 }

@@ -100,6 +100,10 @@ pub(crate) const SHARED_CALL_TIMEOUT: Duration = Duration::from_millis(95);
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_FAILURES: u32 = 2;
 
+/// A failure that took longer is no sign of the store: the process stood still.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_STOOD_STILL: Duration = SECOND;
+
 /// For how long it is left alone.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_PAUSE: Backoff = Backoff::new(SECOND, Duration::from_secs(30));

@@ -16,7 +16,8 @@
 //!
 //! - Every driver that was made ends its flight exactly once, whatever panics: the source, the clock, the spawner, a
 //!   destructor. Waiters have no other way to learn of an end.
-//! - A driver does not keep its provider alive. A program that drops its provider drops the fetch with it.
+//! - A driver does not keep its provider alive. If its provider is dropped, the fetch runs to its end, and its result is
+//!   dropped.
 //! - Events come last. Their sinks are user code, and a sink that asks the provider for its status sees the new one.
 
 use std::{future, sync::Arc, time::Duration};

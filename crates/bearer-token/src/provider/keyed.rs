@@ -110,15 +110,15 @@ pub use self::{
 ///
 /// - A provider with a fetch in progress, or of which a clone exists outside of the map, is never evicted.
 /// - The cool-down of a failing key survives its eviction. So failing tenants cause no more token requests than their
-///   cool-downs allow. This holds for up to twice the bound of failed keys; failed builds are not counted among them.
+///   cool-downs allow. They are remembered for up to twice the bound of keys; failed builds are not counted among these.
 /// - If every provider of a full map is in use, a new key gets an error that says so.
 ///
 /// # A hostile client that invents keys
 ///
 /// Each unknown key costs one call of the build function and, until it is evicted, one provider. Check a key before
 /// it gets here: look the tenant up, or return an error from the build function. An error is remembered for as long as
-/// a failed fetch would be, and takes no place in the map. Errors are remembered for up to twice the bound of keys, the
-/// latest ones.
+/// a failed fetch would be, and takes no place in the map. The errors of the latest keys are remembered, of up to twice
+/// the bound.
 pub struct KeyedProviders<K> {
     inner: Arc<Inner<K>>,
 }

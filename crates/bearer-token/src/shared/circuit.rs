@@ -13,7 +13,8 @@
 //! One quick failure does not open it: a connection that broke costs one call, and the next call connects again. A slow
 //! failure does. So a silent store delays one request, by less than 100 ms.
 //!
-//! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures.
+//! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures. A call that seems
+//! to have taken longer than a second does not count: its deadline was 95 ms, so the process stood still.
 //!
 //! A store may answer reads while its writes hang. It may be a database that waits for a lost standby, or a server
 //! whose clients are paused for writes. So failures are also counted for reads, leases and saves each. A read that is
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use crate::{
     observe::StoreOperation,
-    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE},
+    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE, SHARED_STOOD_STILL},
 };
 
 /// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause.
@@ -83,6 +84,10 @@ impl Circuit {
             // It was under way when another one opened the circuit, and says nothing new.
             return None;
         }
+        if took > SHARED_STOOD_STILL {
+            // Its deadline passed long ago, while nothing ran.
+            return None;
+        }
         let kind = kind_of(operation);
         self.failures = self.failures.saturating_add(1);
         self.failures_of[kind] = self.failures_of[kind].saturating_add(1);
@@ -118,6 +123,19 @@ mod tests {
             [SECOND * 2, SECOND * 3].map(|now| circuit.failed(LOAD, now, slow)),
             [Some(SECOND), Some(SECOND * 2)]
         );
+    }
+
+    /// A process that was stopped. Its next fetch asks the store.
+    #[test]
+    fn a_call_during_which_the_process_stood_still_says_nothing() {
+        let mut circuit = Circuit::default();
+        for took in [SHARED_STOOD_STILL + QUICK, SECOND * 3_600] {
+            assert_eq!(circuit.failed(LOAD, SECOND * 7_200, took), None, "{took:?}");
+        }
+        assert!(circuit.admits(SECOND * 7_200));
+        // Nor does it count as the first of two.
+        assert_eq!(circuit.failed(LOAD, SECOND * 7_200, QUICK), None);
+        assert_eq!(circuit.failed(LOAD, SECOND * 7_200, SHARED_STOOD_STILL), Some(SECOND));
     }
 
     #[test]

@@ -13,9 +13,9 @@
 //! That another replica failed is remembered for as long as the number of failures. So in an outage one replica may make
 //! all attempts, and they still concern all. After an outage, a replica that stays without a connection is soon alone.
 //!
-//! Two broken replicas pass for an outage. They must not make all attempts. So after the cool-down of all, a replica whose
-//! own last attempt had no connection lets the others go first, for the same time again and at most 10 s. The first
-//! healthy one that asks then gets the token.
+//! Two broken replicas pass for an outage. They must not make all attempts. So after the cool-down of all, a replica
+//! whose own last attempt had no connection lets the others go first. It waits for the same time again, and at most
+//! 10 s. The first healthy one that asks then gets the token.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
     sealed::{Ages, Found, Inner},
-    using::{Holder, Turn},
+    using::{Earlier, Holder, Turn},
 };
 use super::{marked::MarkedToken, ring::SealingKeys};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     observe::Scope,
     platform::Platform,
     problem::{Advice, Problem},
-    provider::constants::SHARED_TOKEN_LEASE,
+    provider::constants::{SHARED_TOKEN_CALL, SHARED_TOKEN_LEASE},
     store::{Lease, Order, RefreshTokenStore, Saved, SharedStore, StoredToken},
     sync::{Mutex, lock},
 };
@@ -91,10 +91,16 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Declares that the server accepts a used refresh token again within this period, for clients that lost the
     /// response.
     ///
-    /// Servers call it a leeway, a grace period or a reuse interval. The store's clock measures it. If that clock is set
-    /// back, a process that has seen the mark before goes on by its own clock. A process that has not may send the
-    /// token again after the period, late by at most that step. So keep the clocks of the store's nodes together, or
-    /// declare a shorter period: the server's, minus the largest step that you expect.
+    /// Servers call it a leeway, a grace period or a reuse interval. The period counts from the first request whose
+    /// response is missing. The store's clock measures it. A process that has seen the mark also counts by its own clock.
+    ///
+    /// Two events can make a token arrive after the period, which ends the consent:
+    ///
+    /// - The store's clock is set back, and a process starts after that. It is late by at most that step. Keep the
+    ///   clocks of the store's nodes together.
+    /// - A process stands still between its last look at the clock and its request.
+    ///
+    /// So declare a shorter period than the server's, by the longest time that you expect of either.
     #[must_use]
     pub fn reusable_within(mut self, period: Duration) -> Self {
         self.settings.reusable_within = Some(period);
@@ -104,7 +110,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Sends a refresh token again if its response has been missing for this time.
     ///
     /// If the server had used it up, the consent ends. It would have been lost anyway, unless its holder is only
-    /// paused.
+    /// paused. A store's clock that is set ahead shortens the time.
     #[must_use]
     pub fn resend_after(mut self, time: Duration) -> Self {
         self.settings.resend_after = Some(time);
@@ -124,10 +130,11 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         self.settings.reusable_within.map_or(self.settings.lease, |period| self.settings.lease.min(period / 2))
     }
 
-    /// Whether a token may be sent whose response is missing. The server counts its period from the first request, and
-    /// later ones do not extend it.
-    fn may_resend(&self, found: &Found) -> bool {
-        self.settings.reusable_within.is_some_and(|period| found.sent_for() < period)
+    /// Whether a token whose response is missing may be sent now. The server counts its period from the first request,
+    /// and later ones do not extend it.
+    fn may_resend(&self, found: &Found, platform: &Platform) -> bool {
+        let sent_for = found.sent_for(platform.now().monotonic());
+        self.settings.reusable_within.is_some_and(|period| sent_for < period)
             || self.settings.resend_after.is_some_and(|time| found.age >= time)
     }
 
@@ -135,7 +142,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// nothing about those before it.
     fn is_in_use(&self, found: &Found) -> bool {
         let MarkedToken { mark, sent_before, .. } = &found.content;
-        mark.is_some() && (*mark != lock(&self.turn).harmless || !sent_before.is_zero())
+        mark.is_some_and(|mark| !lock(&self.turn).is_harmless(mark)) || !sent_before.is_zero()
     }
 
     async fn load_found(&self, platform: &Platform) -> Result<Found, Error> {
@@ -169,25 +176,29 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         let sealing = inner.sealing(platform).await?;
         let found = inner.read(platform, &sealing).await?;
         let is_resent = self.is_in_use(&found);
-        if is_resent && !self.may_resend(&found) {
-            return Err(lost(found.sent_for()));
+        let sent_for = || found.sent_for(platform.now().monotonic());
+        if is_resent && !self.may_resend(&found, platform) {
+            return Err(lost(sent_for()));
         }
-        let sent_before = if is_resent { found.sent_for().max(Duration::from_millis(1)) } else { Duration::ZERO };
+        // The age of the new record begins when it is saved, at the end of a call at the latest.
+        let sent_before = if is_resent { sent_for().saturating_add(SHARED_TOKEN_CALL) } else { Duration::ZERO };
         let mark = u64::from_ne_bytes(platform.random()?).max(1);
+        let earlier = found.content.mark.map(|mark| Earlier { mark, is_harmless: !is_resent });
         let fence = {
             let mut turn = lock(&self.turn);
             let Some(fence) = turn.fence else { return Err(taken()) };
             // Until the store has answered, the token is not sent.
-            (turn.mark, turn.harmless) = (Some(mark), Some(mark));
+            (turn.mark, turn.harmless, turn.earlier) = (Some(mark), Some(mark), earlier);
             fence
         };
-        let content = MarkedToken { mark: Some(mark), sent_before, ..found.content };
+        let content = MarkedToken { token: found.content.token.clone(), mark: Some(mark), sent_before };
         let saved = inner.save(platform, &sealing, &content, fence, found.version).await?;
         let mut turn = lock(&self.turn);
         match saved {
             Saved::Saved(_) => {
                 turn.harmless.take_if(|harmless| *harmless == mark);
-                Ok(())
+                // The save took a time, in which the server's period may have ended.
+                if is_resent && !self.may_resend(&found, platform) { Err(lost(sent_for())) } else { Ok(()) }
             }
             Saved::Fenced | Saved::Changed(_) => {
                 // The store has not got it, and will not.

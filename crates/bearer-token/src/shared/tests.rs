@@ -338,7 +338,7 @@ impl StepClock {
         *self.ahead.lock().unwrap() -= time;
     }
 
-    fn set_ahead(&self, time: Duration) {
+    pub(in crate::shared) fn set_ahead(&self, time: Duration) {
         *self.ahead.lock().unwrap() += time;
     }
 }

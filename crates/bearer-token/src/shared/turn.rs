@@ -22,6 +22,8 @@
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
 //!   record has changed. A lease that lasts for hours is that of a store whose clock was set back: the replica fetches
 //!   for itself. If its token still serves, it does so at a time of its own, because all notice such a lease at once.
+//!   The record of that time is not read again, because its token may only seem young. But each fetch asks for the
+//!   lease, so the replicas share again as soon as the clock is right, or the lease has ended.
 //! - **A fetch that is dropped releases its lease**, by a task of its own.
 //! - **A token that was fetched is returned**, also by a replica that stood still until its time was over. It waits for
 //!   nothing more then, because its provider would drop the fetch.
@@ -43,7 +45,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
-    platform::{Moment, Platform, nanos},
+    platform::{Moment, Platform},
     provider::{
         Policy,
         constants::{SHARED_LEASE_MARGIN, SHARED_LONG_LEASE, SHARED_POLL},
@@ -60,6 +62,8 @@ const WAITED_IN_VAIN: &str = "another replica has been fetching the token for to
 const LONG_LEASE: &str = "its lease lasts for longer than a fetch of this replica: the clock of the store was set back, or \
                           the fetch timeout of another replica is more than twice this one's";
 
+const DOUBTED: &str = "it was saved before the clock of the store was set back, and its token may have ended";
+
 /// The most often that a notification of the store shortens a wait.
 const MOST_HINTS: u32 = 10;
 
@@ -69,9 +73,6 @@ const MOST_NEWER: u32 = 5;
 impl SharedInner {
     /// A fetch of this replica: through the store, or without it if there are no keys or no answers.
     pub(super) async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        if self.is_doubted(cx.platform().now()) {
-            return self.alone(&cx).await;
-        }
         let ring = match self.fleet.0.keys.ring(cx.platform()).await {
             Ok(ring) => ring,
             Err(error) => {
@@ -93,14 +94,15 @@ impl SharedInner {
         }
     }
 
-    /// The token in the record may have ended long ago, and seems young until the store's clock has caught up. So the
-    /// record is not read until the lease ends.
-    fn doubt_until(&self, time: Duration) {
-        self.doubted_until.store(nanos(time), Ordering::Relaxed);
+    /// Remembers a record that was there when the store's clock was found to have been set back. Its token may have ended
+    /// long ago, and seems young for as long. Returns whether that is new.
+    fn doubt(&self, key: &StoreKey, version: Version) -> bool {
+        lock(&self.doubted).replace((key.clone(), version)) != Some((key.clone(), version))
     }
 
-    fn is_doubted(&self, now: Moment) -> bool {
-        now.monotonic_nanos() < self.doubted_until.load(Ordering::Relaxed)
+    /// Whether a record is that one. A later one was saved by the clock of now, and is believed.
+    fn doubts(&self, key: &StoreKey, version: Version) -> bool {
+        lock(&self.doubted).as_ref().is_some_and(|(of, doubted)| of == key && *doubted == version)
     }
 
     /// Fetches without the store.
@@ -204,8 +206,9 @@ impl Turn<'_> {
                     if let Some(token) = self.until_its_own_time(&found) {
                         return Ok(Ok(token));
                     }
-                    observe::tell(EventKind::SharedRecordIgnored { problem: LONG_LEASE });
-                    self.shared.doubt_until(self.platform().now().monotonic().saturating_add(remaining));
+                    if self.shared.doubt(&self.key, found.version) {
+                        observe::tell(EventKind::SharedRecordIgnored { problem: LONG_LEASE });
+                    }
                     return Err(Gone);
                 }
                 Leased::Held(remaining) => remaining,
@@ -246,10 +249,13 @@ impl Turn<'_> {
         })
     }
 
-    /// Opens a record. One that does not open counts as absent, and is replaced by the next save.
+    /// Opens a record. One that does not open, or is doubted, counts as absent, and is replaced by the next save.
     pub(super) fn open(&self, snapshot: Snapshot, asked: Moment) -> Found {
         let Snapshot { record, version, life, .. } = snapshot;
-        let opened = self.ring.open(&record, &self.key).and_then(|plain| Record::read(&plain, life));
+        let opened = match self.shared.doubts(&self.key, version) {
+            true => Err(DOUBTED),
+            false => self.ring.open(&record, &self.key).and_then(|plain| Record::read(&plain, life)),
+        };
         let record = opened.unwrap_or_else(|problem| {
             observe::tell(EventKind::SharedRecordIgnored { problem });
             Record::default()

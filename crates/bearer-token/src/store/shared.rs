@@ -1,8 +1,8 @@
 //! Stores that many replicas of a program share, so that they fetch one token instead of one each.
 //!
 //! A shared store has to answer three questions, each in one step: what is the record now, may this replica fetch, and
-//! may it save. From that the core builds all the rest: sealing, waiting, backing off, failing over to a fetch of one's
-//! own. So an implementation is a page of code, and [`MemorySharedStore`] is one to read.
+//! may it save. From that the core builds all the rest: sealing, waiting, backing off, fetching without the
+//! store. So an implementation is a page of code, and [`MemorySharedStore`] is one to read.
 //!
 //! ```text
 //! replica A                         store                         replica B

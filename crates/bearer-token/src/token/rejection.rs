@@ -41,7 +41,7 @@ pub enum Rejection {
     Superseded,
     /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
     ///
-    /// Fetching again would not help. The token is new, and the API refuses it for a reason that no new token cures,
+    /// Fetching again would not help. The token is new, and the API refuses it for a reason that no new token changes,
     /// such as a missing permission. The pause is that of
     /// [`Policy::rejection_backoff`](crate::Policy::rejection_backoff).
     Declined,

@@ -100,7 +100,7 @@ impl<S, B> ServiceTransport<S, B> {
     ///
     /// By default, a sentence of this crate names the cause if it is a known one, and nothing of the error itself is
     /// shown. An unknown service may put URLs, headers or server responses into its errors, and errors end up in logs.
-    /// Call it if you know the service's errors.
+    /// Call this if the service's errors contain no secrets.
     ///
     /// ```
     /// # use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};

@@ -120,7 +120,8 @@ impl Value {
         }
     }
 
-    /// Reads the value as bytes, for keys and certificates. Without a step, all bytes that were found are returned.
+    /// Reads the value as bytes, for keys and certificates. Without a step such as [`member`](Self::member), these are all
+    /// bytes that were found.
     ///
     /// # Errors
     ///

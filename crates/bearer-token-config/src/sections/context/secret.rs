@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Context, error_at, plain_reference};
 use crate::{
-    build::Given,
+    given::Given,
     values::{Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable},
 };
 

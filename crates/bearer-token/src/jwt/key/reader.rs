@@ -92,7 +92,7 @@ pub struct KeyReader {
 }
 
 impl KeyReader {
-    /// Creates a reader that knows only what the key itself says.
+    /// Creates a reader that relies on what the key itself says. The other methods add what it does not say.
     pub fn new() -> Self {
         KeyReader::default()
     }
@@ -156,7 +156,7 @@ impl KeyReader {
     /// With a short secret a signature is easier to forge: an attacker with one JWT can search for the secret offline.
     /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
     ///
-    /// A secret that a person has chosen can be found by trying. Use this only where the server's secrets are short,
+    /// A secret that a person has chosen can be guessed. Use this only where the server's secrets are short,
     /// and ask the provider for a longer one.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {

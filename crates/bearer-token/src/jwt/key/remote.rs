@@ -13,8 +13,8 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 /// Pass it to [`SigningKey::remote`](crate::jwt::SigningKey::remote), and use that as any other key. It is called once
 /// for each JWT: once for each refresh of a token, not for each request.
 ///
-/// Its time is part of that fetch. When the deadline of the fetch passes, the future is dropped at its current await.
-/// If it was using a connection, do not reuse that connection: it may contain half a response.
+/// The time that it takes counts towards the deadline of that fetch. When the deadline passes, the future is dropped at
+/// its current await. If it was using a connection, do not reuse that connection: it may contain half a response.
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, JwtTemplate, Signer, SigningKey}};
@@ -99,7 +99,7 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 /// }
 /// ```
 ///
-/// The source ends up in logs. Pass it only if the client's errors contain no secrets.
+/// `with_source` puts the client's error into logs. Use it only if the client's errors contain no secrets.
 pub trait Signer: Send + Sync + 'static {
     /// The algorithm that it signs with. It never changes, because it is in the header of every JWT.
     ///

@@ -204,8 +204,8 @@ impl JwtTemplateBuilder {
 
     /// How far `iat` is back-dated, for servers whose clocks are slow. Default: 10 s.
     ///
-    /// GitHub advises a minute. Keycloak refuses an `iat` that is too old, so do not exceed what is needed. For a
-    /// machine whose clock is off by more, the token endpoint signs with the server's time after a refusal.
+    /// GitHub advises a minute. Keycloak refuses an `iat` that is too old, so do not exceed what is needed. If the
+    /// clock of this machine is off by more, the token endpoint signs again with the server's time after a refusal.
     #[must_use]
     pub fn backdate(mut self, backdate: Duration) -> Self {
         self.claims.backdate = backdate;

@@ -8,7 +8,7 @@ use std::fmt;
 use http::Uri;
 
 use crate::{
-    oauth::endpoint::EndpointUrl,
+    oauth::endpoint_url::EndpointUrl,
     problem::{Advice, Problem, Problems},
 };
 

@@ -4,7 +4,7 @@
 //! there, and what the user configured is not changed by a document.
 
 use super::Issuer;
-use crate::{oauth::endpoint::EndpointUrl, problem::Problems, token::fields::ResponseFields};
+use crate::{oauth::endpoint_url::EndpointUrl, problem::Problems, token::fields::ResponseFields};
 
 /// The place of the token endpoint for clients with a certificate (RFC 8705 section 5).
 const ALIAS: &str = "/mtls_endpoint_aliases/token_endpoint";

@@ -10,7 +10,11 @@ use crate::{
     oauth::{
         BodyFormat, ParameterValue, Parameters, ResponseFormat,
         client_auth::Credentials,
-        request::{GrantType, OWN_HEADERS, check_value, wire},
+        request::{
+            GrantType, OWN_HEADERS, check_value,
+            taken_names::{self, EXPIRING, RESERVED},
+            wire,
+        },
     },
     problem::{Advice, Problem, Problems},
     resource::sending::{FRAMING, parsed_header_name},
@@ -69,44 +73,6 @@ impl RequestLine<'_> {
     }
 }
 
-/// Parameters that are not set here, and what sets them.
-///
-/// They are refused whatever their value is: `client_secret` as a parameter would bypass the checks of a secret, and
-/// miss its redaction.
-const RESERVED: [(&str, &[&str]); 4] = [
-    ("grant_type", &["grant_type"]),
-    ("client_secret", &["ClientAuth::post"]),
-    ("client_assertion", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
-    ("client_assertion_type", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
-];
-
-/// Credentials that expire or are accepted once, and the grants that send them. A literal would soon be invalid.
-///
-/// A value that is looked up is allowed, because it may be fresh: some servers want `assertion` beside another grant.
-/// The last four belong to grants that this crate does not have (RFC 6749 section 4.1, RFC 7636, RFC 8628, CIBA).
-const EXPIRING: [(&str, &[&str]); 8] = [
-    ("assertion", &["JwtBearer::new"]),
-    ("refresh_token", &["RefreshToken::new"]),
-    ("subject_token", &["TokenExchange::new"]),
-    ("actor_token", &["TokenExchange::new"]),
-    ("code", &[]),
-    ("code_verifier", &[]),
-    ("device_code", &[]),
-    ("auth_req_id", &[]),
-];
-
-/// Whether a parameter that the user added is the credential that a grant would send under this name.
-pub(crate) fn is_credential(name: &str) -> bool {
-    find(&EXPIRING, name).is_some()
-}
-
-/// The settings that send a parameter in place of the user's.
-///
-/// Case does not matter and spaces are ignored: servers differ, and a near-miss is a mistake as well.
-fn find(list: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
-    list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
-}
-
 /// The other parts of a request that send parameters.
 pub(crate) struct Others<'a> {
     pub(crate) scope: &'a str,
@@ -135,10 +101,10 @@ pub(crate) fn parameters(
         let path = format!("parameter.{name}");
         let problem = |found: &'static str| Problem::new(path.clone(), found);
         let is_sent = |sent: &str| sent.eq_ignore_ascii_case(name.trim());
-        let expiring = find(&EXPIRING, name).filter(|_| !value.is_looked_up());
+        let expiring = taken_names::settings(&EXPIRING, name).filter(|_| !value.is_looked_up());
         if others.grant.iter().any(|sent| is_sent(sent)) {
             problems.add(problem("found a parameter that the grant sends already").advise(Advice::text("remove it")));
-        } else if let Some(settings) = find(&RESERVED, name).or(expiring) {
+        } else if let Some(settings) = taken_names::settings(&RESERVED, name).or(expiring) {
             let problem =
                 problem("found a fixed value for a parameter that the grant or the client authentication makes")
                     .expecting("a value that is made for each request");

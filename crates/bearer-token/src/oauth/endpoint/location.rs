@@ -9,7 +9,7 @@ use http::Uri;
 
 use crate::{
     error::Error,
-    oauth::{discovery::Discovery, endpoint::url::EndpointUrl},
+    oauth::{discovery::Discovery, endpoint_url::EndpointUrl},
     source::{FetchContext, Identity},
 };
 

@@ -10,7 +10,8 @@ use crate::{
     oauth::{
         client_auth::Audience,
         discovery::{Discovery, Issuer},
-        endpoint::{location::Location, url::EndpointUrl},
+        endpoint::location::Location,
+        endpoint_url::EndpointUrl,
         request::wire,
     },
     problem::{Advice, Problem, Problems},

@@ -9,7 +9,7 @@ use http::Uri;
 use super::unusable_challenge;
 use crate::{
     error::Error,
-    oauth::endpoint::{EndpointUrl, without_query},
+    oauth::endpoint_url::{EndpointUrl, without_query},
     problem::{Advice, Problem, Problems},
     resource::origin::Destination,
 };

@@ -52,8 +52,8 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     (Meaning::Client, "", &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"]),
     (
         Meaning::Other,
-        "the assertion, code or refresh token was refused: check its issuer, audience, subject, key and lifetime, the \
-         clock of this machine, and whether it was revoked (RFC 6749 section 5.2)",
+        "the assertion, code, refresh token or subject token was refused: check its issuer, audience, subject, key and \
+         lifetime, the clock of this machine, and whether it was revoked (RFC 6749 section 5.2)",
         &["invalid_grant", "bad_refresh_token", "expired_token", "invalid_token", "invalid_assertion", "inactive_user"],
     ),
     (

@@ -11,7 +11,6 @@ use crate::{
     observe::{EventKind, Observer, Observers},
     platform::Platform,
     problem::Problems,
-    provider::builder::check_name,
     resource::{
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::Sending,
@@ -161,7 +160,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         if let Some(sending) = &self.sending {
             sending.form(&mut problems);
         }
-        check_name(&self.name, &mut problems);
+        ProviderName::check(&self.name, &mut problems);
         problems.into_result("the map of providers cannot be built")?;
         let keyed = Keyed { name: self.name.into(), rules: Arc::default() };
         // Before the first provider, so counters of the map begin at zero.

@@ -41,6 +41,30 @@ pub(super) struct Turn {
     pub(super) mark: Option<u64>,
     /// The mark of a token that was not sent, or not used up.
     pub(super) harmless: Option<u64>,
+    /// The mark that was in the record when that one was made.
+    pub(super) earlier: Option<Earlier>,
+}
+
+/// A mark that was replaced, unless the save of the next one never arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Earlier {
+    pub(super) mark: u64,
+    /// It was this clone's own, and meant nothing. Otherwise the token is sent again.
+    pub(super) is_harmless: bool,
+}
+
+impl Turn {
+    pub(super) fn is_harmless(&self, mark: u64) -> bool {
+        let is_earlier = self.earlier.is_some_and(|earlier| earlier.is_harmless && earlier.mark == mark);
+        self.harmless == Some(mark) || is_earlier
+    }
+}
+
+/// A mark that means nothing, and the one that was in the record before it.
+#[derive(Clone, Copy)]
+pub(super) struct Harmless {
+    pub(super) mark: u64,
+    pub(super) earlier: Option<Earlier>,
 }
 
 impl<S: SharedStore> SharedRefreshToken<S> {
@@ -125,6 +149,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     (fence, Some(brief))
                 }
             };
+            let asked = platform.now().monotonic();
             let saved = inner.save(platform, &sealing, &next, fence, found.version).await?;
             if let Some(brief) = brief {
                 brief.forget();
@@ -139,7 +164,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Saved::Fenced => {}
                 Saved::Changed(snapshot) => {
                     inner.release(platform, &sealing.key, fence).await;
-                    found = inner.open(platform, &snapshot, &sealing)?;
+                    found = inner.open(&snapshot, asked, &sealing)?;
                 }
             }
         }
@@ -147,7 +172,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 
     /// Ends the use of the token: releases the lease, and removes a mark that means nothing. It tries for as long as
     /// others wait for the mark.
-    async fn settle(self, platform: Platform, fence: Option<Fence>, mark: Option<u64>) {
+    async fn settle(self, platform: Platform, fence: Option<Fence>, mark: Option<Harmless>) {
         let Ok(sealing) = self.inner.sealing(&platform).await else { return };
         if let Some(fence) = fence {
             self.inner.release(&platform, &sealing.key, fence).await;
@@ -164,12 +189,17 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     }
 
     /// Removes this mark under a new lease. So a save of the mark that is still on its way is refused when it arrives.
-    pub(super) async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: u64) -> Result<(), Error> {
+    ///
+    /// An earlier mark stays, but the lease is taken all the same. The new mark tells how long ago the token was sent
+    /// first, and that would be wrong if it arrived late.
+    pub(super) async fn remove(&self, platform: &Platform, sealing: &Sealing, mark: Harmless) -> Result<(), Error> {
         let inner = &self.inner;
+        let Harmless { mark, earlier } = mark;
         let (mut step, mut newer) = (SHARED_POLL.0, Newer::default());
         loop {
             let found = inner.read(platform, sealing).await?;
-            if found.content.mark.is_some_and(|other| other != mark) {
+            let is_earlier = |mark| earlier.filter(|earlier| Some(earlier.mark) == mark);
+            if found.content.mark.is_some_and(|other| other != mark) && is_earlier(found.content.mark).is_none() {
                 // That use has a later lease.
                 return Ok(());
             }
@@ -192,8 +222,10 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             };
             // The save of an earlier mark of the same lease may have arrived late, or this one.
             let found = inner.read(platform, sealing).await?;
+            let means_nothing = found.content.mark == Some(mark)
+                || is_earlier(found.content.mark).is_some_and(|earlier| earlier.is_harmless);
             // One that was sent before has its response missing.
-            if found.content.mark == Some(mark) && found.content.sent_before.is_zero() {
+            if means_nothing && found.content.sent_before.is_zero() {
                 let next = MarkedToken { mark: None, ..found.content };
                 match inner.save(platform, sealing, &next, fence, found.version).await? {
                     Saved::Saved(_) => return Ok(()),
@@ -246,7 +278,8 @@ impl<S: SharedStore> Drop for Holder<S> {
             let mut turn = lock(&self.store.turn);
             // A fetch that lost its lease may still say that its mark was harmless.
             let harmless = turn.harmless;
-            let mark = turn.mark.take_if(|mark| harmless == Some(*mark));
+            let earlier = turn.earlier;
+            let mark = turn.mark.take_if(|mark| harmless == Some(*mark)).map(|mark| Harmless { mark, earlier });
             (turn.fence.take(), mark)
         };
         if fence.is_some() || mark.is_some() {

@@ -26,7 +26,7 @@ async fn l68_a_lease_of_hours_is_not_waited_for() {
     for (number, replica) in (3..).zip(&replicas) {
         assert_eq!(world.token(replica, FetchReason::Stale).await, number);
     }
-    assert_eq!(world.store.calls(), calls, "it is not asked until the lease ends");
+    assert_eq!((world.store.calls() - calls, world.now()), (4, before), "each looks, and waits for nothing");
     // The lease ends in the end, and the token is shared again.
     world.pass(HOUR + LEASE).await;
     for replica in &replicas {
@@ -63,6 +63,70 @@ async fn with_a_token_that_serves_the_replicas_fetch_one_after_another() {
     }
     assert!(at_once.len() <= 30, "each has the next token before the end of this one: {at_once:?}");
     assert!(at_once.iter().all(|requests| *requests <= 10), "{at_once:?}");
+}
+
+/// Two replicas that share a token, and know that the store's clock was set back by two hours. The record has 50 minutes
+/// of life, and seems to have an hour.
+async fn two_that_doubt(world: &World) -> [Replica; 2] {
+    let replicas = [world.replica(), world.replica()];
+    for replica in &replicas {
+        assert_eq!(world.token(replica, FetchReason::Missing).await, 1);
+    }
+    world.pass(SECOND * 600).await;
+    let found = world.store.store.read(&name_of(&replicas[0].source).await).await.unwrap().unwrap();
+    leave_a_lease(world, &replicas[0], found.version).await;
+    world.store_clock.set_back(HOUR * 2);
+    for (number, replica) in (2..).zip(&replicas) {
+        assert_eq!(world.token(replica, FetchReason::Rejected).await, number, "each fetches for itself");
+    }
+    replicas
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_is_shared_again_once_the_clock_is_right() {
+    let world = World::new();
+    let replicas = two_that_doubt(&world).await;
+    world.pass(LEASE).await;
+    world.store_clock.set_ahead(HOUR * 2);
+    for replica in &replicas {
+        assert_eq!(world.token(replica, FetchReason::Stale).await, 4, "hours before the lease had seemed to end");
+    }
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 4);
+}
+
+/// The reason why the record itself is doubted, and not the store for a time: its token seems young for as long as the
+/// clock is behind, whether the lease seems to last or not.
+#[tokio::test(start_paused = true)]
+async fn a_token_from_before_the_step_is_not_adopted_again() {
+    let world = World::new();
+    let replicas = two_that_doubt(&world).await;
+    world.pass(HOUR).await;
+    for (number, replica) in (4..).zip(&replicas) {
+        let cold = replica.another_provider();
+        assert_eq!(world.token(&cold, FetchReason::Missing).await, number, "token 1 seems to have an hour");
+    }
+    // Half right: the lease has ended, and token 1, which ended ten minutes ago, seems to have three quarters of an hour.
+    world.store_clock.set_ahead(HOUR + SECOND * 60);
+    let found = world.store.store.read(&name_of(&replicas[0].source).await).await.unwrap();
+    assert!(found.is_some_and(|found| found.life > SECOND * 60));
+    for replica in &replicas {
+        assert_eq!(world.token(&replica.another_provider(), FetchReason::Missing).await, 6, "one for all");
+    }
+}
+
+/// The holder was only slow. Its record is of the clock as it is now.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_was_saved_after_the_step_is_adopted() {
+    let world = World::new();
+    let holder = world.replica();
+    world.server.takes(SECOND);
+    let held = world.begin(&holder, FetchReason::Missing);
+    world.pass(SECOND / 10).await;
+    world.store_clock.set_back(HOUR * 2);
+    let other = world.replica();
+    assert_eq!(world.token(&other, FetchReason::Missing).await, 2, "the lease is not believed");
+    assert_eq!(held.await.unwrap().unwrap().secret(), "MARKER-1");
+    assert_eq!(world.token(&other.another_provider(), FetchReason::Missing).await, 1);
 }
 
 /// A replica whose fetches may take longer holds leases that are longer.

@@ -160,6 +160,32 @@ mod of_a_token_endpoint {
         assert_ne!(name_with(Some(one)).await, name_with(None).await);
     }
 
+    #[tokio::test]
+    async fn a_transport_of_several_endpoints_counts_as_itself() {
+        use crate::transport::Transport;
+        use bytes::Bytes;
+
+        struct OfTenant(&'static str);
+
+        impl Transport for OfTenant {
+            async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+                Ok(http::Response::new(Bytes::from(self.0)))
+            }
+
+            fn identity(&self, identity: &mut Identity) {
+                identity.text("tenant", self.0);
+            }
+        }
+
+        let shared = std::sync::Arc::new(OfTenant("one"));
+        let response = Transport::send(&shared, http::Request::new(Bytes::new())).await.unwrap();
+        assert_eq!(response.body(), "one");
+        let one = name(endpoint().transport(shared.clone())).await;
+        assert_eq!(one, name(endpoint().transport(shared)).await);
+        assert_eq!(one, name(endpoint().transport(OfTenant("one"))).await);
+        assert_ne!(one, name(endpoint().transport(OfTenant("two"))).await);
+    }
+
     /// A file was read for the name of the record, and had another content for the request.
     #[tokio::test]
     async fn a_token_is_not_shared_if_the_tenant_changed_during_its_fetch() {

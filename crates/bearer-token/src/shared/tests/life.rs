@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Policy, TokenProvider,
+    Authorized, Policy, TokenProvider,
     platform::{Clock, Moment},
 };
 
@@ -72,14 +72,20 @@ async fn l67_all_replicas_refresh_at_the_time_of_one_draw() {
 #[tokio::test(start_paused = true)]
 async fn l64_a_warm_request_never_asks_the_store() {
     let world = World::new();
-    let provider = TokenProvider::builder(world.replica().source).platform(world.platform.clone()).build().unwrap();
+    let builder = TokenProvider::builder(world.replica().source).platform(world.platform.clone());
+    let provider = builder.allow_origin("https://api.example.com").build().unwrap();
     provider.token().await.unwrap();
     let calls = world.store.calls();
     assert!(calls > 0);
     world.store.set(Fault::Hangs);
     for _ in 0..600 {
         world.pass(SECOND).await;
+        let before = world.now();
+        // Not even a task of its own asks: time passes for all of them before the next request.
         assert_eq!(provider.token().await.unwrap().secret(), "MARKER-1");
+        let mut request = http::Request::get("https://api.example.com/orders").body(()).unwrap();
+        assert!(matches!(provider.authorize(&mut request), Ok(Authorized::Inserted(_))));
+        assert_eq!(world.now(), before, "nothing is waited for");
     }
     assert_eq!(world.store.calls(), calls);
 }

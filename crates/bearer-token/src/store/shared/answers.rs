@@ -149,8 +149,8 @@ pub enum Saved {
 ///
 /// The message and the source end up in logs: keep URLs with passwords, records and credentials out of them.
 ///
-/// After a slow one, or two quick ones in a row, the core leaves the store alone for a while and replicas fetch for
-/// themselves.
+/// After one slow failure, or two quick ones in a row, the core leaves the store alone for a while, and replicas fetch
+/// for themselves.
 ///
 /// ```
 /// use bearer_token::store::Down;

@@ -65,8 +65,8 @@ impl HttpTransportBuilder {
     /// ```
     ///
     /// A [`Value`] is the PEM itself, or says where to read it. Files are read again when they change. New connections
-    /// then use what is in them; idle ones are closed, and requests in progress continue. While a file is missing, half
-    /// written or does not match the others, the previous certificates stay in use, and an event reports it.
+    /// then use what is in them; idle ones are closed, and requests in progress continue. While a file is missing or
+    /// half written, or does not match the others, the previous certificates stay in use, and an event reports it.
     ///
     /// A literal is the PEM itself and not a path: a path is a problem that says so. Android's own CAs cannot be
     /// extended; use [`only_ca`](Self::only_ca) there.
@@ -139,7 +139,7 @@ impl HttpTransportBuilder {
 
     /// How long a connection may take to open, with name lookup, proxy and TLS. Default: 5 s.
     ///
-    /// It ends an attempt that a firewall swallows. Without it, such an attempt would use up the whole time of the
+    /// It ends an attempt whose packets a firewall drops. Without it, such an attempt would use up the whole time of the
     /// fetch. Zero is a problem at `build()`.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);

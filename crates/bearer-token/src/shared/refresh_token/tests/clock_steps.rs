@@ -42,7 +42,7 @@ async fn a_process_that_knows_the_mark_counts_by_its_own_clock() {
     }
     // A new process has the store's word alone.
     let newcomer = world.host().reusable_within(PERIOD);
-    assert!(newcomer.may_resend(&newcomer.load_found(&world.platform).await.unwrap()));
+    assert!(newcomer.may_resend(&newcomer.load_found(&world.platform).await.unwrap(), &world.platform));
 }
 
 #[tokio::test]
@@ -58,6 +58,27 @@ async fn a_step_within_the_period_prolongs_it_for_no_witness() {
     // Sent again, and the response is missing again: the period counts from the first request.
     world.clock.advance(PERIOD / 4);
     assert!(world.begin(&sender).await.is_err());
+}
+
+/// A process that started after the step, and sent the token again, had the store's word alone. So has its mark.
+#[tokio::test]
+async fn a_process_that_knows_the_token_counts_over_the_next_mark() {
+    let (world, clock) = world();
+    let sender = send_once(&world).await;
+    clock.set_back(PERIOD / 3);
+    world.clock.advance(PERIOD / 12 * 7);
+    let newcomer = world.host().reusable_within(PERIOD);
+    drop(world.begin(&newcomer).await.unwrap());
+    world.settle().await;
+    world.clock.advance(PERIOD / 12 * 5);
+    let another = world.host().reusable_within(PERIOD);
+    let found = another.load_found(&world.platform).await.unwrap();
+    assert!(
+        !found.content.sent_before.is_zero() && another.may_resend(&found, &world.platform),
+        "it has its word, too"
+    );
+    let error = world.begin(&sender).await.err().unwrap();
+    assert!(error.to_string().contains("60 s ago"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

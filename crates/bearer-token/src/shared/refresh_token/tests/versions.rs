@@ -67,7 +67,7 @@ async fn the_age_of_a_mark_is_not_that_of_what_was_before_it() {
     // The next mark, under the same lease: no other host took one.
     a.prepare(&world.platform).await.unwrap();
     let found = witness.load_found(&world.platform).await.unwrap();
-    assert!(found.age < LEASE && !witness.may_resend(&found), "{:?}", found.age);
+    assert!(found.age < LEASE && !witness.may_resend(&found, &world.platform), "{:?}", found.age);
 }
 
 /// Any time is a time that can be asked for.

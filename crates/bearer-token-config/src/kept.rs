@@ -1,4 +1,4 @@
-//! What the providers of a keyed configuration share: keys and sources that depend on no variable, and transports with
+//! What a keyed configuration keeps for all its providers: keys and sources that depend on no variable, and transports with
 //! equal settings.
 
 use std::{
@@ -16,14 +16,14 @@ pub(crate) use self::transports::Settings;
 
 /// Keys by their paths, and sources by their names.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct Kept {
     keys: Mutex<BTreeMap<String, SigningKey>>,
     sources: Mutex<BTreeMap<String, TokenProvider>>,
     #[cfg(feature = "http-transport")]
     pub(crate) transports: transports::Transports,
 }
 
-impl Shared {
+impl Kept {
     pub(crate) fn key(&self, path: &str) -> Option<SigningKey> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
