@@ -86,9 +86,7 @@ fn advice(code: &str) -> Option<&'static str> {
              for this user"
         }
         "42501" => ": grant this user SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema",
-        "42703" | "42804" | "42P10" => {
-            "the table is not that of `PostgresStore::create_table`; use another name for it"
-        }
+        "42703" | "42804" | "42P10" => "create it with `PostgresStore::create_table`, under another name",
         "42P01" => ": create the table with `PostgresStore::create_table`, and grant this user USAGE on its schema",
         "53100" => ": its disk is full",
         "53200" => ": it has no memory left",

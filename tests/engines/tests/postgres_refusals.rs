@@ -114,7 +114,7 @@ async fn each_refusal_names_what_to_change() {
         gets_a_token(replica(&server)).await;
     }
     let other = error(&replica(&server).table("other").unwrap()).await;
-    assert!(other.contains("is not that of `PostgresStore::create_table`"), "{other}");
+    assert!(other.contains("under another name"), "{other}");
     let missing = error(&replica(&server).table("nowhere.tokens").unwrap()).await;
     assert!(missing.contains("create"), "{missing}");
     let url = format!("postgres://replica@127.0.0.1:{}/nowhere", server.port());
