@@ -5,12 +5,13 @@ use std::{future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 use bearer_token::store::{Connections, Connector, Down, InUse, NotConnected};
 use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_postgres::{
-    Client, Config, Error, Row, Socket,
+    Client, Config, Row, Socket,
     config::Host,
-    error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
     types::{ToSql, Type},
 };
+
+use crate::refusal::{self, Lost};
 
 /// What a statement is given.
 pub(crate) type Arguments<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
@@ -28,6 +29,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 /// After this time without a confirmation from the host, the operating system closes the connection.
 const UNCONFIRMED: Duration = Duration::from_secs(30);
+/// A statement is repeated this often after conflicts. Each of them means that another replica got further.
+const CONFLICTS: usize = 10;
 /// The interval of tokio-postgres, which is too long to keep anything alive.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -85,7 +88,7 @@ impl Connection {
         let connect = move || {
             let (config, tls) = (config.clone(), tls.clone());
             let attempt = async move {
-                let (client, traffic) = config.connect(tls).await.map_err(|error| down(&error))?;
+                let (client, traffic) = config.connect(tls).await.map_err(|error| refusal::down(&error))?;
                 // Statements are sent and answered while their callers wait for others.
                 let traffic = Handle::current().spawn(traffic).abort_handle();
                 Ok(Arc::new(Open { client, traffic }))
@@ -110,12 +113,24 @@ impl Connection {
         }))
     }
 
-    /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one.
+    /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one. It is sent
+    /// again after a conflict with another replica, of which serializable transactions tell.
     pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Lost> {
+        let mut result = self.once(statement, arguments).await;
+        for _ in 0..CONFLICTS {
+            if !result.as_ref().is_err_and(|lost| lost.was_conflict) {
+                break;
+            }
+            result = self.once(statement, arguments).await;
+        }
+        result
+    }
+
+    async fn once(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Lost> {
         match self {
             Connection::Given(get) => {
                 let client = get().await?;
-                client.query_typed(statement, arguments).await.map_err(|error| lost(&error))
+                client.query_typed(statement, arguments).await.map_err(|error| Lost::by(&error))
             }
             Connection::Own(connections) => {
                 let mut in_use = connect(connections).await?;
@@ -125,25 +140,13 @@ impl Connection {
                 }
                 let result = in_use.connection().client.query_typed(statement, arguments).await;
                 // Without it, the connection is replaced: also if the caller gives up, because the connection hangs.
-                if result.as_ref().err().is_none_or(|error| error.as_db_error().is_some() && !is_fatal(error)) {
+                if result.as_ref().err().is_none_or(|error| error.as_db_error().is_some() && !refusal::is_fatal(error))
+                {
                     in_use.answered();
                 }
-                result.map_err(|error| lost(&error))
+                result.map_err(|error| Lost::by(&error))
             }
         }
-    }
-}
-
-/// A statement without a result.
-pub(crate) struct Lost {
-    pub(crate) down: Down,
-    /// Whether the connection was closed, perhaps while it was idle. So another one may work.
-    pub(crate) was_closed: bool,
-}
-
-impl From<Down> for Lost {
-    fn from(down: Down) -> Self {
-        Lost { down, was_closed: false }
     }
 }
 
@@ -173,39 +176,6 @@ fn complete(config: &mut Config) {
     }
     if config.get_keepalives_retries().is_none() {
         config.keepalives_retries(PROBES);
-    }
-}
-
-/// Whether the server ends the connection after this error.
-fn is_fatal(error: &Error) -> bool {
-    error.code().is_some_and(|code| ["08", "57P", "25006"].iter().any(|class| code.code().starts_with(class)))
-}
-
-fn lost(error: &Error) -> Lost {
-    Lost { down: down(error), was_closed: error.is_closed() || is_fatal(error) }
-}
-
-/// Only the code: the server's words may repeat a part of the statement.
-fn down(error: &Error) -> Down {
-    let code = error.code().map(SqlState::code);
-    let advice = match code {
-        Some("42P01") => ": create the table with `PostgresStore::create_table`",
-        Some("42501") => ": grant this user SELECT, INSERT, UPDATE and DELETE on the table",
-        Some("28P01" | "28000") => ": correct the user or the password",
-        Some("25006") => ": connect to the primary server, not to a standby",
-        _ => "",
-    };
-    if let Some(code) = code.filter(|code| code.starts_with("22")) {
-        // A data exception, such as an infinite time. `PostgresStore` writes none, so the row is not its own.
-        let message =
-            format!("the row of this key has a value that PostgreSQL cannot use (SQLSTATE {code}); delete it");
-        return Down::new(message).for_this_key();
-    }
-    match (code, std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>())) {
-        (Some(code), _) => Down::new(format!("PostgreSQL refused a statement with SQLSTATE {code}{advice}")),
-        (None, Some(io)) => Down::new(format!("PostgreSQL gave no answer: {}", io.kind())),
-        (None, None) if error.is_closed() => Down::new("PostgreSQL closed the connection"),
-        (None, None) => Down::new("PostgreSQL gave no answer: check the host, TLS and the credentials"),
     }
 }
 
