@@ -38,6 +38,12 @@ pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
                  `synchronous_commit` to `on` for this user or database",
             ));
         }
+        "remote_write" if accepted.only_with_standby => {
+            return Err(Down::new(
+                "PostgreSQL acknowledges commits before a synchronous standby has flushed them, so a crash of its host may \
+                 lose tokens: set `synchronous_commit` to `on` for this user or database",
+            ));
+        }
         _ => {}
     }
     if kept == "t" {
@@ -101,7 +107,9 @@ mod tests {
             ("on on on p f", WITH_STANDBY, Some("synchronous_standby_names")),
             ("local on on p t", WITH_STANDBY, Some("synchronous_commit")),
             ("on off on p t", WITH_STANDBY, None),
-            ("remote_write on on p t", WITH_STANDBY, None),
+            ("remote_write on on p t", WITH_STANDBY, Some("synchronous_commit")),
+            ("remote_write on on p t", TEST_SERVER, None),
+            ("remote_apply on on p t", WITH_STANDBY, None),
         ];
         for (settings, accepted, named) in table {
             let found = check(settings, accepted).err().map(|down| down.to_string());

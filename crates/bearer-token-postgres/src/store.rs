@@ -155,12 +155,17 @@ impl PostgresStore {
         self
     }
 
-    /// Refuses a server whose commits wait for no standby: `synchronous_standby_names` is empty.
+    /// Refuses a server whose commits wait for no standby, because `synchronous_standby_names` is empty, or not until it
+    /// has flushed them (`synchronous_commit = remote_write`).
     ///
     /// A standby that is promoted without the latest commits has an older refresh token, which would be spent twice. The
     /// setting has to name every standby that may be promoted, as in `ANY 1 (a, b)` if the one with the latest commits
     /// is chosen, or `2 (a, b)` if either may be. A promoted standby needs the setting itself, or it counts as down
     /// until it has it.
+    ///
+    /// If an administrator cancels the wait of a commit (`pg_cancel_backend`), PostgreSQL acknowledges the commit with a
+    /// warning. A store with its own connections gives no result then. [Clients of the application](Self::with_clients)
+    /// do not tell the store of warnings.
     #[must_use]
     pub fn synchronous_standby(mut self) -> Self {
         self.accepted.only_with_standby = true;
@@ -309,8 +314,17 @@ impl SharedStore for PostgresStore {
             RETURNING ({settings}), fence";
         let (seen_version, ttl) = (signed(seen.get()), micros(ttl));
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT), (&seen_version, Type::INT8), (&ttl, Type::INT8)];
-        if let Some(row) = self.durable(&self.query(statement, arguments).await?)? {
-            return Ok(Leased::Granted(Fence::new(number(row, 1)?)));
+        let rows = self.query(statement, arguments).await?;
+        match self.durable(&rows) {
+            Ok(Some(row)) => return Ok(Leased::Granted(Fence::new(number(row, 1)?))),
+            Ok(None) => {}
+            Err(down) => {
+                // The row has the lease, and nobody would hold it. Other connections may have sound settings.
+                if let Some(row) = rows.first() {
+                    let _ = self.release(key, Fence::new(number(row, 1)?)).await;
+                }
+                return Err(down);
+            }
         }
         let found = self.row(key).await?;
         match found.snapshot.filter(|snapshot| snapshot.version != seen) {
@@ -340,6 +354,7 @@ impl SharedStore for PostgresStore {
             (&seen, Type::INT8),
             (&life, Type::INT8),
         ];
+        // A record that is refused was written, and its lease has ended, as if the answer had been lost.
         if self.durable(&self.query(statement, arguments).await?)?.is_some() {
             return Ok(Saved::Saved(Version::new(fence.get())));
         }
