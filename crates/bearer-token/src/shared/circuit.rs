@@ -3,11 +3,13 @@
 //! ```text
 //!          quick failure: 1st      2nd in a row, or a slow one
 //! closed ------------------> closed ------------------------> open for 1 s, 2 s, 4 s .. 30 s
-//!   ^                                                            |
-//!   |  an answer                                    pause over   v
-//!   +------------------------------------------------ one call is let through
-//!                                                                |  failure
-//!                                                                +----------> open for twice as long
+//!   ^ ^                                                          |
+//!   | |  an answer                                  pause over   v
+//!   | +---------------------------------------------- one call is let through ---> open for twice as long
+//!   |                                                            |                   ^
+//!   |                          an answered read, if a write      |                   | failure
+//!   |  an answered write                        had opened it    v                   |
+//!   +---------------------------------- all reads, and one write at a time ----------+
 //! ```
 //!
 //! One quick failure does not open it: a connection that broke costs one call, and the next call connects again. A slow
@@ -18,7 +20,10 @@
 //!
 //! A store may answer reads while its writes hang. It may be a database that waits for a lost standby, or a server
 //! whose clients are paused for writes. So failures are also counted for reads, leases and saves each. A read that is
-//! answered ends the pause, but the next lease that hangs makes a pause of twice the length.
+//! answered ends the pause, but only for reads: one write at a time is let through until one is answered. So each pause
+//! is followed by one write that hangs, not by one for each key. It makes a pause of twice the length.
+//!
+//! Calls that began before it opened say nothing new, answered or not.
 
 use std::time::Duration;
 
@@ -41,16 +46,21 @@ pub(super) struct Circuit {
     /// Since the last answer to a call of this kind: see [`kind_of`].
     failures_of: [u32; 3],
     open_until: Option<Duration>,
+    /// While reads are answered and writes may still hang: when the next write is let through.
+    next_write: Option<Duration>,
     /// When it opened last.
     opened: Duration,
     /// The kind of call that opened it, until one of that kind is answered.
     opened_by: Option<usize>,
 }
 
+/// The place of reads among the kinds of calls.
+const READS: usize = 0;
+
 /// Reads, leases and saves each have a place. A release writes as little as a lease.
 fn kind_of(operation: StoreOperation) -> usize {
     match operation {
-        StoreOperation::Load => 0,
+        StoreOperation::Load => READS,
         StoreOperation::Lease | StoreOperation::Release => 1,
         StoreOperation::Save | StoreOperation::Remove => 2,
     }
@@ -59,22 +69,38 @@ fn kind_of(operation: StoreOperation) -> usize {
 impl Circuit {
     /// Whether the store may be asked now. After a pause, one caller may try, and no other until that call has ended or
     /// its time is over.
-    pub(super) fn admits(&mut self, now: Duration) -> bool {
-        match self.open_until {
+    pub(super) fn admits(&mut self, operation: StoreOperation, now: Duration) -> bool {
+        let gate = match self.open_until {
+            Some(_) => &mut self.open_until,
+            None if kind_of(operation) == READS => return true,
+            None => &mut self.next_write,
+        };
+        match *gate {
             None => true,
             Some(until) if now < until => false,
             Some(_) => {
                 // A caller that is dropped never reports.
-                self.open_until = Some(now.saturating_add(SHARED_CALL_TIMEOUT * 2));
+                *gate = Some(now.saturating_add(SHARED_CALL_TIMEOUT * 2));
                 true
             }
         }
     }
 
-    /// Notes an answer. Returns whether a call of this kind had opened the circuit: the store is back then.
-    pub(super) fn succeeded(&mut self, operation: StoreOperation) -> bool {
+    /// Notes an answer to a call that began at this time. Returns whether a call of this kind had opened the circuit:
+    /// the store is back then.
+    pub(super) fn succeeded(&mut self, operation: StoreOperation, started: Duration) -> bool {
+        if self.open_until.is_some() && started < self.opened {
+            // It was under way when another one opened the circuit, and says nothing of what came after.
+            return false;
+        }
         let kind = kind_of(operation);
-        (self.failures, self.failures_of[kind], self.open_until) = (0, 0, None);
+        (self.failures, self.failures_of[kind]) = (0, 0);
+        if kind != READS || self.opened_by.is_none_or(|by| by == READS) {
+            self.next_write = None;
+        } else if self.open_until.is_some() {
+            self.next_write = Some(started);
+        }
+        self.open_until = None;
         self.opened_by.take_if(|by| *by == kind).is_some()
     }
 
@@ -99,6 +125,7 @@ impl Circuit {
         let in_a_row = self.failures.max(self.failures_of[kind]);
         let pause = SHARED_PAUSE.after(in_a_row.saturating_sub(1).max(1));
         (self.open_until, self.opened, self.opened_by) = (Some(now.saturating_add(pause)), now, Some(kind));
+        self.next_write = None;
         Some(pause)
     }
 }
@@ -115,9 +142,9 @@ mod tests {
     fn one_slow_failure_opens_it_for_a_second() {
         let mut circuit = Circuit::default();
         assert_eq!(circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT / 2 - QUICK), None);
-        circuit.succeeded(LOAD);
+        circuit.succeeded(LOAD, SECOND);
         assert_eq!(circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT / 2), Some(SECOND));
-        assert!(!circuit.admits(SECOND));
+        assert!(!circuit.admits(LOAD, SECOND));
         let slow = SHARED_CALL_TIMEOUT;
         assert_eq!(
             [SECOND * 2, SECOND * 3].map(|now| circuit.failed(LOAD, now, slow)),
@@ -132,7 +159,7 @@ mod tests {
         for took in [SHARED_STOOD_STILL + QUICK, SECOND * 3_600] {
             assert_eq!(circuit.failed(LOAD, SECOND * 7_200, took), None, "{took:?}");
         }
-        assert!(circuit.admits(SECOND * 7_200));
+        assert!(circuit.admits(LOAD, SECOND * 7_200));
         // Nor does it count as the first of two.
         assert_eq!(circuit.failed(LOAD, SECOND * 7_200, QUICK), None);
         assert_eq!(circuit.failed(LOAD, SECOND * 7_200, SHARED_STOOD_STILL), Some(SECOND));
@@ -145,19 +172,19 @@ mod tests {
         for late in 1..10 {
             assert_eq!(circuit.failed(LOAD, SECOND + QUICK * late, SHARED_CALL_TIMEOUT), None, "{late}");
         }
-        assert!(circuit.admits(SECOND * 2), "the pause is not longer for it");
+        assert!(circuit.admits(LOAD, SECOND * 2), "the pause is not longer for it");
     }
 
     #[test]
     fn two_failures_in_a_row_open_it_for_a_second() {
         let mut circuit = Circuit::default();
         assert_eq!(circuit.failed(LOAD, SECOND, QUICK), None);
-        assert!(circuit.admits(SECOND));
-        assert!(!circuit.succeeded(LOAD), "it was closed");
+        assert!(circuit.admits(LOAD, SECOND));
+        assert!(!circuit.succeeded(LOAD, SECOND), "it was closed");
         assert_eq!(circuit.failed(LOAD, SECOND, QUICK), None, "not in a row");
         assert_eq!(circuit.failed(LOAD, SECOND, QUICK), Some(SECOND));
-        assert!(!circuit.admits(SECOND * 2 - Duration::from_nanos(1)));
-        assert!(circuit.admits(SECOND * 2));
+        assert!(!circuit.admits(LOAD, SECOND * 2 - Duration::from_nanos(1)));
+        assert!(circuit.admits(LOAD, SECOND * 2));
     }
 
     #[test]
@@ -168,10 +195,10 @@ mod tests {
             let pause = circuit.failed(LOAD, now, QUICK).unwrap();
             pauses.push(pause.as_secs());
             now += pause;
-            assert!(circuit.admits(now));
+            assert!(circuit.admits(LOAD, now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert!(circuit.succeeded(LOAD));
+        assert!(circuit.succeeded(LOAD, now));
         assert_eq!(circuit.failed(LOAD, now, QUICK), None, "it begins anew");
     }
 
@@ -179,9 +206,9 @@ mod tests {
     fn one_caller_tries_after_a_pause_even_if_it_never_reports() {
         let mut circuit = Circuit::default();
         circuit.failed(LOAD, SECOND, SHARED_CALL_TIMEOUT);
-        assert!(circuit.admits(SECOND * 2));
-        assert!(!circuit.admits(SECOND * 2), "another caller tries already");
-        assert!(circuit.admits(SECOND * 2 + SHARED_CALL_TIMEOUT * 2));
+        assert!(circuit.admits(LOAD, SECOND * 2));
+        assert!(!circuit.admits(LOAD, SECOND * 2), "another caller tries already");
+        assert!(circuit.admits(LOAD, SECOND * 2 + SHARED_CALL_TIMEOUT * 2));
     }
 
     /// How long the pauses are while this operation hangs and the others, which come before it, are answered.
@@ -189,18 +216,18 @@ mod tests {
         let (mut circuit, mut now, mut pauses) = (Circuit::default(), SECOND, Vec::new());
         for _ in 0..7 {
             for before in [LOAD, StoreOperation::Lease, StoreOperation::Save] {
-                assert!(circuit.admits(now), "{before:?}");
+                assert!(circuit.admits(before, now), "{before:?}");
                 if before == operation {
                     break;
                 }
-                assert!(!circuit.succeeded(before), "it is not back");
+                assert!(!circuit.succeeded(before, now), "it is not back");
             }
             let pause = circuit.failed(operation, now, SHARED_CALL_TIMEOUT).unwrap();
-            assert!(!circuit.admits(now), "not even for reads");
+            assert!(!circuit.admits(LOAD, now), "not even for reads");
             pauses.push(pause.as_secs());
             now += pause;
         }
-        assert!(circuit.succeeded(operation), "it is back");
+        assert!(circuit.succeeded(operation, now), "it is back");
         assert_eq!(circuit.failed(operation, now, SHARED_CALL_TIMEOUT), Some(SECOND), "it begins anew");
         pauses
     }
@@ -216,8 +243,51 @@ mod tests {
     fn quick_failures_with_answers_between_them_do_not_open_it() {
         let mut circuit = Circuit::default();
         for _ in 0..10 {
-            circuit.succeeded(LOAD);
+            circuit.succeeded(LOAD, SECOND);
             assert_eq!(circuit.failed(StoreOperation::Save, SECOND, QUICK), None, "they delay nothing");
+        }
+    }
+
+    mod opened_by_a_lease_that_hung {
+        use super::*;
+
+        const LEASE: StoreOperation = StoreOperation::Lease;
+
+        fn circuit() -> Circuit {
+            let mut circuit = Circuit::default();
+            assert_eq!(circuit.failed(LEASE, SECOND, SHARED_CALL_TIMEOUT), Some(SECOND));
+            circuit
+        }
+
+        #[test]
+        fn a_read_of_before_that_is_answered_ends_no_pause() {
+            let mut circuit = circuit();
+            assert!(!circuit.succeeded(LOAD, SECOND - QUICK));
+            assert!(!circuit.succeeded(LEASE, SECOND - QUICK));
+            assert!(!circuit.admits(LOAD, SECOND + QUICK) && !circuit.admits(LEASE, SECOND + QUICK));
+            assert_eq!(circuit.failed(LEASE, SECOND * 2, SHARED_CALL_TIMEOUT), Some(SECOND));
+        }
+
+        #[test]
+        fn an_answered_read_lets_reads_and_one_write_through() {
+            let (mut circuit, back) = (circuit(), SECOND * 2);
+            assert!(circuit.admits(LOAD, back));
+            assert!(!circuit.succeeded(LOAD, back));
+            assert!(circuit.admits(LEASE, back), "of the first key");
+            for _ in 0..3 {
+                assert!(circuit.admits(LOAD, back) && !circuit.succeeded(LOAD, back));
+                assert!(!circuit.admits(LEASE, back) && !circuit.admits(StoreOperation::Save, back), "of another key");
+            }
+            assert!(circuit.succeeded(LEASE, back));
+            assert!(circuit.admits(LEASE, back) && circuit.admits(StoreOperation::Save, back));
+        }
+
+        #[test]
+        fn a_write_that_never_reports_gives_way_to_another() {
+            let (mut circuit, back) = (circuit(), SECOND * 2);
+            circuit.succeeded(LOAD, back);
+            assert!(circuit.admits(LEASE, back) && !circuit.admits(LEASE, back));
+            assert!(circuit.admits(LEASE, back + SHARED_CALL_TIMEOUT * 2));
         }
     }
 }

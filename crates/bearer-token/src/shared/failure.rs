@@ -1,8 +1,10 @@
 //! The last failure in a record: the cool-down after it, and which replicas it concerns.
 //!
 //! A response of the server, and a time that ran out, concern all replicas. A failure without a connection may have its
-//! cause in the replica: its name server, its proxy, its certificates. So the record says which replica it was, and the
-//! others do not wait for its cool-down. As soon as a second replica has no connection, the cool-down is one of all.
+//! cause in the replica: its name server, its proxy, its certificates. So may a failure of the source itself, such as
+//! that the replica cannot reach the store of its refresh token. Both count as no connection. The record says which
+//! replica it was, and the others do not wait for its cool-down. As soon as a second replica has no connection, the
+//! cool-down is one of all.
 //!
 //! | the last failure in the record | a replica has no connection | this concerns |
 //! |---|---|---|
@@ -26,10 +28,10 @@ use crate::{
     provider::constants::SHARED_OTHERS_FIRST,
 };
 
-/// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process,
-/// such as a key file that is missing.
+/// The kinds of errors that concern all replicas, or may: the server or the way to it failed. The others are of one
+/// process, such as a key file that is missing.
 const KINDS: [(ErrorKind, &str); 7] = [
-    (ErrorKind::Transport, NO_CONNECTION),
+    (ErrorKind::Transport, "transport"),
     (ErrorKind::Timeout, "timeout"),
     (ErrorKind::Unavailable, "unavailable"),
     (ErrorKind::Refused, "refused"),
@@ -38,8 +40,10 @@ const KINDS: [(ErrorKind, &str); 7] = [
     (ErrorKind::Source, "source"),
 ];
 
-/// The kind of which a second replica has to be convinced.
-const NO_CONNECTION: &str = "transport";
+/// Whether a failure of this kind may have its cause in the replica, so a second one has to confirm it.
+pub(super) fn is_no_connection(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Transport | ErrorKind::Source)
+}
 
 /// The last failure of a token request, and the cool-down after it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -92,10 +96,10 @@ impl SharedFailure {
 
     /// The failure of this replica, after the last one in the record. `memory` is for how long that is remembered.
     pub(super) fn after(mut self, last: Option<&Self>, replica: Option<u64>, memory: Duration) -> Self {
-        if self.kind != NO_CONNECTION {
+        if !self.is_no_connection() {
             return self;
         }
-        self.confirmed = match last.filter(|last| last.kind == NO_CONNECTION) {
+        self.confirmed = match last.filter(|last| last.is_no_connection()) {
             Some(last) if last.replica != replica => millis(memory),
             // For the whole cool-down or not at all.
             Some(last) if last.confirmed > self.wait => last.confirmed,
@@ -106,6 +110,14 @@ impl SharedFailure {
         }
         self.replica = replica;
         self
+    }
+
+    fn is_no_connection(&self) -> bool {
+        is_no_connection(self.kind())
+    }
+
+    fn kind(&self) -> ErrorKind {
+        KINDS.iter().find(|(_, word)| *word == self.kind).map_or(ErrorKind::Source, |(kind, _)| *kind)
     }
 
     /// The number of failures in a row, with one more of this replica.
@@ -155,7 +167,7 @@ impl SharedFailure {
 
     /// The error for the callers of this replica, which may try again after this time.
     pub(super) fn error(&self, replica: Option<u64>, after: Option<Duration>) -> Error {
-        let kind = KINDS.iter().find(|(_, word)| *word == self.kind).map_or(ErrorKind::Source, |(kind, _)| *kind);
+        let kind = self.kind();
         let retry = if self.is_terminal { Retry::AfterChange } else { Retry::Later { after } };
         // The message of another replica may be of another version. It still is one of the crate's own.
         let message = &self.message;
@@ -219,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn one_whose_source_fails_is_alone_until_another_fails() {
+        let one = failure(ErrorKind::Source).after(None, ME, LIFE * 3);
+        assert_eq!((one.concerns(ME), one.concerns(OTHER)), (true, false));
+        let other = no_connection(Some(&one), OTHER);
+        assert!(other.concerns(ME) && other.concerns(Some(3)));
+    }
+
+    #[test]
     fn one_without_a_connection_lets_the_others_go_first() {
         let alone = no_connection(None, ME);
         assert_eq!((alone.wait_of(true), alone.wait_of(false)), (Some(LIFE), Some(LIFE)), "it waits alone");
@@ -247,7 +267,7 @@ mod tests {
 
     #[test]
     fn responses_and_times_concern_all_and_confirm_nothing() {
-        for (kind, word) in KINDS.into_iter().filter(|(kind, _)| *kind != ErrorKind::Transport) {
+        for (kind, word) in KINDS.into_iter().filter(|(kind, _)| !is_no_connection(*kind)) {
             let other = failure(kind).after(None, ME, LIFE);
             assert!(other.concerns(OTHER), "{word}");
             let next = no_connection(Some(&other), OTHER);

@@ -97,7 +97,7 @@ impl Link {
         outcome: impl FnOnce(&T) -> StoreOutcome,
     ) -> Result<T, Gone> {
         let started = platform.now().monotonic();
-        if !lock(&self.circuit).admits(started) {
+        if !lock(&self.circuit).admits(operation, started) {
             return Err(Gone);
         }
         let answer = platform.before(started.saturating_add(SHARED_CALL_TIMEOUT), call).await;
@@ -109,7 +109,7 @@ impl Link {
         let error = match answer {
             Some(Ok(answer)) => {
                 tell(outcome(&answer), None);
-                self.note_answer(operation);
+                self.note_answer(operation, started);
                 return Ok(answer);
             }
             Some(Err(down)) if down.is_for_this_key() => {
@@ -118,7 +118,7 @@ impl Link {
                 let error = Error::new(ErrorKind::Source, problem.clone()).with_source(down);
                 tell(StoreOutcome::Failed, Some(&error));
                 observe::tell(EventKind::SharedRecordIgnored { problem: &problem });
-                self.note_answer(operation);
+                self.note_answer(operation, started);
                 return Err(Gone);
             }
             Some(Err(down)) => Error::new(ErrorKind::Source, down.to_string()).with_source(down),
@@ -135,9 +135,9 @@ impl Link {
         Err(Gone)
     }
 
-    fn note_answer(&self, operation: StoreOperation) {
+    fn note_answer(&self, operation: StoreOperation, started: Duration) {
         // Another statement than the event: the sink of events is user code.
-        let is_back = lock(&self.circuit).succeeded(operation);
+        let is_back = lock(&self.circuit).succeeded(operation, started);
         if is_back {
             observe::tell(EventKind::SharedStoreResumed {});
         }

@@ -145,6 +145,31 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         mark.is_some_and(|mark| !lock(&self.turn).is_harmless(mark)) || !sent_before.is_zero()
     }
 
+    /// Why a token that was sent this long ago is not sent now. `age` is that of its mark.
+    fn lost(&self, sent_for: Duration, age: Duration) -> Error {
+        let sent = sent_for.as_secs();
+        let (message, retry) = match self.settings.resend_after {
+            Some(time) => {
+                let after = time.saturating_sub(age);
+                let seconds = after.as_millis().div_ceil(1_000);
+                let message = format!(
+                    "the refresh token was sent {sent} s ago, and no response was saved since; `resend_after` lets it be sent \
+                     again in {seconds} s"
+                );
+                (message, Retry::Later { after: Some(after) })
+            }
+            None => {
+                let message = format!(
+                    "the refresh token may be used up: it was sent {sent} s ago, and no response was saved since. A person \
+                     has to consent again, or `RefreshToken::replace` puts a token in its place. If the server accepts a \
+                     used refresh token again, call `reusable_within`; to risk the consent, `resend_after`"
+                );
+                (message, Retry::AfterChange)
+            }
+        };
+        Error::new(ErrorKind::Source, message).with_retry(retry)
+    }
+
     async fn load_found(&self, platform: &Platform) -> Result<Found, Error> {
         self.inner.read(platform, &self.inner.sealing(platform).await?).await
     }
@@ -178,7 +203,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         let is_resent = self.is_in_use(&found);
         let sent_for = || found.sent_for(platform.now().monotonic());
         if is_resent && !self.may_resend(&found, platform) {
-            return Err(lost(sent_for()));
+            return Err(self.lost(sent_for(), found.age));
         }
         // The age of the new record begins when it is saved, at the end of a call at the latest.
         let sent_before = if is_resent { sent_for().saturating_add(SHARED_TOKEN_CALL) } else { Duration::ZERO };
@@ -198,7 +223,12 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
             Saved::Saved(_) => {
                 turn.harmless.take_if(|harmless| *harmless == mark);
                 // The save took a time, in which the server's period may have ended.
-                if is_resent && !self.may_resend(&found, platform) { Err(lost(sent_for())) } else { Ok(()) }
+                if is_resent && !self.may_resend(&found, platform) {
+                    // The new mark is as young as can be.
+                    Err(self.lost(sent_for(), Duration::ZERO))
+                } else {
+                    Ok(())
+                }
             }
             Saved::Fenced | Saved::Changed(_) => {
                 // The store has not got it, and will not.
@@ -240,16 +270,6 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
 fn taken() -> Error {
     let message = "another host took the lease of the refresh token before it was sent; the next fetch tries again";
     Error::new(ErrorKind::Source, message)
-}
-
-fn lost(age: Duration) -> Error {
-    let message = format!(
-        "the refresh token may be used up: it was sent {} s ago, and no response was saved since. A person has to consent \
-         again, or `RefreshToken::replace` puts a token in its place. If the server accepts a used refresh token again, \
-         call `reusable_within`; to risk the consent, `resend_after`",
-        age.as_secs()
-    );
-    Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
 }
 
 impl<S> Clone for SharedRefreshToken<S> {

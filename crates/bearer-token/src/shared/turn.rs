@@ -38,6 +38,7 @@ use std::{
 
 use super::{
     SharedInner,
+    failure::is_no_connection,
     link::{Gone, Link},
     record::{Record, SharedToken},
     ring::Ring,
@@ -114,7 +115,7 @@ impl SharedInner {
     pub(super) async fn mint(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let asked = cx.platform().now();
         let result = self.source.clone().fetch(cx).await;
-        let had_no_connection = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transport);
+        let had_no_connection = result.as_ref().is_err_and(|error| is_no_connection(error.kind()));
         self.had_no_connection.store(had_no_connection, Ordering::Relaxed);
         let token = result?;
         self.is_adopted.store(false, Ordering::Relaxed);

@@ -45,6 +45,7 @@ mod resent;
 mod versions;
 
 const LEASE: Duration = Duration::from_secs(15);
+const SECOND: Duration = Duration::from_secs(1);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 struct World {
@@ -163,10 +164,13 @@ async fn a_risk_that_is_named_is_taken_in_time() {
     let (a, b) = (world.host(), world.host().resend_after(LEASE * 2));
     a.put(&world.platform, Some(&first)).await.unwrap();
     let _lease = world.begin(&a).await.unwrap();
-    world.clock.advance(LEASE);
-    assert!(world.begin(&b).await.is_err());
+    world.clock.advance(LEASE + SECOND * 5);
+    let error = world.begin(&b).await.err().unwrap();
+    assert_eq!(error.retry(), Retry::Later { after: Some(LEASE - SECOND * 5) });
+    assert!(error.to_string().contains("sent 20 s ago") && error.to_string().contains("again in 10 s"), "{error}");
+    assert!(!error.to_string().contains("consent"), "nothing is asked of a person: {error}");
     world.settle().await;
-    world.clock.advance(LEASE);
+    world.clock.advance(LEASE - SECOND * 5);
     assert_eq!(world.begin(&b).await.unwrap().1, Some(first));
 }
 
@@ -430,6 +434,56 @@ async fn a_mark_is_removed_though_another_host_had_the_lease_meanwhile() {
     world.settle().await;
     let (_lease, found) = world.begin(&world.host()).await.unwrap();
     assert_eq!(found, Some(token("1")));
+}
+
+/// A store that does not answer one save.
+#[derive(Clone)]
+struct SaveHangs {
+    store: MemorySharedStore,
+    is_armed: Arc<Mutex<bool>>,
+}
+
+impl SharedStore for SaveHangs {
+    const ORDER: Order = Order::Linearizable;
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        if std::mem::take(&mut *lock(&self.is_armed)) {
+            std::future::pending::<()>().await;
+        }
+        self.store.save(key, record, life, fence, seen).await
+    }
+
+    forward!(store: read, lease, release);
+}
+
+#[tokio::test]
+async fn a_removal_that_is_dropped_releases_its_lease() {
+    let world = World::new();
+    let store = SaveHangs { store: world.store.clone(), is_armed: Arc::default() };
+    let host = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent").lease_for(LEASE);
+    host.put(&world.platform, Some(&token("1"))).await.unwrap();
+    let lease = host.lease(&world.platform).await.unwrap();
+    host.prepare(&world.platform).await.unwrap();
+    host.not_used_up();
+    *lock(&store.is_armed) = true;
+    // The removal of the mark has a lease when its save hangs. Its time ends.
+    drop(lease);
+    world.settle().await;
+    assert!(!*lock(&store.is_armed), "it saves");
+    let sealing = host.inner.sealing(&world.platform).await.unwrap();
+    let found = host.load_found(&world.platform).await.unwrap();
+    let lease = || world.store.lease(&sealing.key, found.version, LEASE);
+    assert!(matches!(lease().await.unwrap(), Leased::Held(_)));
+    world.clock.advance(LEASE - SECOND);
+    world.settle().await;
+    assert!(matches!(lease().await.unwrap(), Leased::Granted(_)), "no host waits for the end of that one");
 }
 
 /// Uses the token once, up to its successor.

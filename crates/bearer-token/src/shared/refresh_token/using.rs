@@ -136,8 +136,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Some(fence) => (fence, None),
                 None => {
                     let fence = self.acquire(platform, &sealing, false).await?;
-                    let (store, scope) = (self.handle(), Some(Scope::current()));
-                    let brief = BriefLease { store, platform: platform.clone(), fence: Some(fence), scope };
+                    let brief = self.brief(platform, fence);
                     // Two saves under one lease have one version, so only the content says what it is now.
                     found = inner.read(platform, &sealing).await?;
                     let is_done = found.content == next;
@@ -220,6 +219,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     continue;
                 }
             };
+            let brief = self.brief(platform, fence);
             // The save of an earlier mark of the same lease may have arrived late, or this one.
             let found = inner.read(platform, sealing).await?;
             let means_nothing = found.content.mark == Some(mark)
@@ -227,7 +227,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             // One that was sent before has its response missing.
             if means_nothing && found.content.sent_before.is_zero() {
                 let next = MarkedToken { mark: None, ..found.content };
-                match inner.save(platform, sealing, &next, fence, found.version).await? {
+                let saved = inner.save(platform, sealing, &next, fence, found.version).await?;
+                brief.forget();
+                match saved {
                     Saved::Saved(_) => return Ok(()),
                     // This host stood still. The holder of the later lease may have seen the mark, and done nothing.
                     Saved::Fenced => {}
@@ -239,9 +241,16 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 }
                 continue;
             }
+            brief.forget();
             inner.release(platform, &sealing.key, fence).await;
             return Ok(());
         }
+    }
+
+    /// A lease that was granted for one save.
+    fn brief(&self, platform: &Platform, fence: Fence) -> BriefLease<S> {
+        let (store, scope) = (self.handle(), Some(Scope::current()));
+        BriefLease { store, platform: platform.clone(), fence: Some(fence), scope }
     }
 
     /// A handle for the same use of the token.
@@ -291,7 +300,7 @@ impl<S: SharedStore> Drop for Holder<S> {
     }
 }
 
-/// A lease for one save. If its caller is dropped, a task of its own releases it.
+/// A lease for one save. If its caller is dropped, or the save fails, a task of its own releases it.
 struct BriefLease<S: SharedStore> {
     store: SharedRefreshToken<S>,
     platform: Platform,

@@ -36,6 +36,24 @@ async fn one_without_a_connection_fails_alone() {
     assert_eq!((no_way.requests(), world.server.requests()), (3, 3));
 }
 
+/// It alone cannot reach the store of its refresh token, while the others and the fleet's store are well.
+#[tokio::test(start_paused = true)]
+async fn one_whose_refresh_token_is_out_of_reach_fails_alone() {
+    let (world, cut_off) = (World::new(), Server::default());
+    for _ in 0..3 {
+        let message = "the shared store of the refresh token cannot be used now";
+        cut_off.fails_with(Error::new(ErrorKind::Source, message).with_retry(Retry::Later { after: None }));
+    }
+    let (broken, other) = (world.replica_at(&cut_off), world.replica());
+    for lifetime in 1..=3 {
+        world.fetch(&broken, FetchReason::Missing).await.unwrap_err();
+        assert_eq!(world.token(&other, FetchReason::Missing).await, lifetime);
+        assert_eq!(world.token(&broken, FetchReason::Missing).await, lifetime, "it takes the token of the others");
+        world.pass(HOUR).await;
+    }
+    assert_eq!((cut_off.requests(), world.server.requests()), (3, 3));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_without_a_connection_respects_its_own_cool_down() {
     let (world, no_way) = (World::new(), no_way());

@@ -43,7 +43,7 @@ pub trait Connector: Send + Sync + 'static {
 /// The connections of a store: one for each tokio runtime of the process, for 64 of them at most.
 ///
 /// A connection is made at the first call, and again after it broke. An attempt that takes longer than a call goes on
-/// for the next one. A connection that was idle for 30 s is asked first whether it still works: a load balancer may
+/// for the next one, which makes another if it has failed by then. A connection that was idle for 30 s is asked first whether it still works: a load balancer may
 /// have dropped it silently. If it says nothing for 25 ms, another one is made, and the first of them to work is used.
 /// If none can be made, the old one has 80 ms in all.
 ///
@@ -148,7 +148,8 @@ impl<K: Connector> Connections<K> {
         }
     }
 
-    /// The attempt of this runtime that calls wait for. It is made if there is none, or if the connection was idle.
+    /// The attempt of this runtime that calls wait for. It is made if there is none, if the last one failed, or if the
+    /// connection was idle.
     fn attempt(&self, runtime: &Handle) -> (u64, Outcome<K>) {
         let mut state = self.lock();
         let found = state.runtimes.iter().position(|of| of.runtime == runtime.id());
@@ -158,6 +159,8 @@ impl<K: Connector> Connections<K> {
             let made = of.outcome.borrow().clone();
             match made {
                 Some(Ok(connection)) if of.answered.elapsed() >= IDLE => idle = Some(connection),
+                // It failed after its callers had given up, maybe long ago. A caller that still waits has its outcome.
+                Some(Err(_)) => {}
                 _ => return (of.number, of.outcome.clone()),
             }
             state.runtimes.remove(index);

@@ -109,6 +109,19 @@ mod one_runtime {
         advance(Duration::from_millis(300)).await;
         assert_eq!(timed(&connections).await, (1, 0));
     }
+
+    #[tokio::test(start_paused = true)]
+    #[allow(clippy::disallowed_methods, reason = "paused time")]
+    async fn an_attempt_that_failed_unseen_is_made_again() {
+        let (engine, connections) = world();
+        engine.connects_in.store(300, Relaxed);
+        engine.is_down.store(1, Relaxed);
+        assert!(tokio::time::timeout(Duration::from_millis(95), call(&connections)).await.is_err());
+        sleep(Duration::from_secs(60)).await;
+        engine.connects_in.store(10, Relaxed);
+        engine.is_down.store(0, Relaxed);
+        assert_eq!(timed(&connections).await, (1, 10));
+    }
 }
 
 mod idle {
