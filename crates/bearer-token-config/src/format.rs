@@ -1,12 +1,12 @@
 //! Configuration files: TOML and JSON.
 
-use std::{io, path::Path};
+use std::{io, ops::Range, path::Path};
 
 use bearer_token::{Error, Problem};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroizing;
 
-use crate::report::Report;
+use crate::{json, report::Report};
 
 /// Reads a file: JSON if its name ends in `.json`, otherwise TOML.
 pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
@@ -24,18 +24,22 @@ pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
         };
         config(format!("the configuration file `{shown}` cannot be read: {error}{hint}")).with_source(error)
     })?;
-    let value = if extension == "json" { from_json(&text) } else { from_toml(&text, report) };
+    let value = if extension == "json" { from_json(&text, report) } else { from_toml(&text, report) };
     value.map_err(|error| {
         let hint = if text.contains("-----BEGIN ") { "; expected a configuration, which names the file of a key: is this the key? Give the path of the configuration" } else { "" };
         config(format!("the configuration file `{shown}` cannot be used: {error}{hint}"))
     })
 }
 
-pub(crate) fn from_json(text: &str) -> Result<Value, Error> {
-    serde_json::from_str(without_mark(text)).map_err(|error| {
+/// Reads JSON. Fields that are there more than once are reported.
+pub(crate) fn from_json(text: &str, report: &mut Report) -> Result<Value, Error> {
+    let text = without_mark(text);
+    let value = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         config(format!("the configuration is not JSON from line {line}, column {column} on"))
-    })
+    })?;
+    json::repeated_fields(text).into_iter().for_each(|problem| report.add(problem));
+    Ok(value)
 }
 
 /// Reads TOML. What JSON cannot express is reported, and left out.
@@ -43,18 +47,49 @@ pub(crate) fn from_toml(text: &str, report: &mut Report) -> Result<Value, Error>
     let text = without_mark(text);
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         // Not the error itself: it quotes the line, which may contain a secret.
-        let start = error.span().map_or(0, |span| span.start);
+        let span = error.span().unwrap_or_default();
+        let start = span.start;
         let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
-        let hint = if looks_like_yaml(text) {
+        let hint = if let Some(twice) = repeated(text, error.message(), span) {
+            &format!("; {twice}; expected each field once: remove all but one")
+        } else if looks_like_yaml(text) {
             "; is this YAML? Expected TOML, or JSON in a file whose name ends in `.json`"
         } else if text.trim_start().starts_with('{') {
             "; is this JSON? Its file name must end in `.json`"
         } else {
             ""
         };
-        config(format!("line {line} of the configuration is not TOML: {}{hint}", error.message()))
+        let provider = name(text).map(|name| format!("; the provider is `{name}`")).unwrap_or_default();
+        config(format!("line {line} of the configuration is not TOML: {}{hint}{provider}", error.message()))
     })?;
     Ok(Value::Object(read_table("", table, report)))
+}
+
+/// The field or table that is there more than once, by its name, if that is what is wrong.
+fn repeated(text: &str, message: &str, span: Range<usize>) -> Option<String> {
+    if !message.starts_with("duplicate key") {
+        return None;
+    }
+    let is_bare = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let field = text.get(span.clone()).filter(is_bare)?;
+    let before = text.get(..span.start)?;
+    let own_line = before.rsplit('\n').next().unwrap_or_default().trim_start();
+    if let Some(parent) = own_line.strip_prefix('[') {
+        let parent = parent.trim_start_matches('[');
+        return Some(format!("the table `{parent}{field}` is there more than once"));
+    }
+    let table = before.lines().rev().map(str::trim).find(|line| line.starts_with('[') && line.ends_with(']'));
+    let table = table.map(|table| format!(" below `{table}`")).unwrap_or_default();
+    Some(format!("`{field}`{table} is there more than once"))
+}
+
+/// The provider's name in TOML that cannot be read, if it is a simple string before the first table.
+fn name(text: &str) -> Option<&str> {
+    let mut fields = text.lines().map(str::trim).take_while(|line| !line.starts_with('['));
+    let value = fields.find_map(|line| line.strip_prefix("name")?.trim_start().strip_prefix('='))?;
+    let name = value.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let is_simple = name.len() <= 64 && name.chars().all(|c| c.is_alphanumeric() || " -_./".contains(c));
+    is_simple.then_some(name)
 }
 
 fn config(message: String) -> Error {

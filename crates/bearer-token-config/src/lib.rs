@@ -175,6 +175,7 @@ mod field_tree;
 mod fit;
 mod format;
 mod given;
+mod json;
 mod kept;
 mod keyed;
 mod misfit;

@@ -84,16 +84,32 @@ fn simple_change(found: &Value, expected: &str) -> Option<&'static str> {
     if expected == "a list" && !found.is_object() {
         return Some("put it between `[` and `]`");
     }
+    if expected == "`true` or `false`" {
+        return switch(found);
+    }
     let string = found.as_str()?;
-    let is_quoted = match expected {
-        "`true` or `false`" => ["true", "false"].contains(&string),
-        _ => expected.starts_with("a number") && string.parse::<f64>().is_ok(),
-    };
-    if is_quoted {
+    if !expected.starts_with("a number") {
+        return None;
+    }
+    if string.parse::<f64>().is_ok() {
         return Some("write it without quotes");
     }
-    let has_unit = expected.starts_with("a number") && starts_with_number(string);
-    has_unit.then_some("write the number alone, without quotes and unit")
+    starts_with_number(string).then_some("write the number alone, without quotes and unit")
+}
+
+/// The change that makes another word for a switch, or a number, what was expected.
+fn switch(found: &Value) -> Option<&'static str> {
+    let word = match found {
+        Value::String(word) => word.to_ascii_lowercase(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    match word.as_str() {
+        "true" | "false" if found.as_str() == Some(&word) => Some("write it without quotes"),
+        "true" | "yes" | "y" | "on" | "1" | "enabled" => Some("write `true`, without quotes"),
+        "false" | "no" | "n" | "off" | "0" | "disabled" => Some("write `false`, without quotes"),
+        _ => None,
+    }
 }
 
 /// Whether a string is a number with a unit, such as `60s`.

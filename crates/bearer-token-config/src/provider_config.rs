@@ -74,7 +74,9 @@ impl ProviderConfig {
     ///
     /// Of kind [`Config`](bearer_token::ErrorKind::Config) if the text is not JSON.
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        format::from_json(text).map(Self::from_value)
+        let mut report = Report::default();
+        let value = format::from_json(text, &mut report)?;
+        Ok(ProviderConfig { report, ..Self::from_value(value) })
     }
 
     fn from_value(value: Value) -> Self {

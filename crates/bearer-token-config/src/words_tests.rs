@@ -40,7 +40,9 @@ fn types_are_called_as_toml_calls_them() {
             format!("{JWT}\nexpiry_seconds = -1.5"),
             "found a negative number; expected a number of seconds, zero or more",
         ),
-        (format!("{JWT}\nnot_before = 1"), "found a number; expected `true` or `false`"),
+        (format!("{JWT}\nnot_before = 1"), "found a number; expected `true` or `false`: write `true`, without quotes"),
+        (format!("{JWT}\nnot_before = 7"), "found a number; expected `true` or `false`"),
+        (format!("{JWT}\nnot_before = \"Off\""), "write `false`, without quotes"),
         (
             format!("{JWT}\nissuer = [\"a\"]"),
             "found a list; expected a string, or a table with one of `value`, `file`, `env`, `source` and `variable`",

@@ -21,6 +21,8 @@ mod tls;
 mod token_requests;
 mod world;
 
+use std::collections::BTreeSet;
+
 use self::row::{Named, Row};
 
 /// Runs one table, and reports every row that fails.
@@ -70,4 +72,25 @@ fn requests_without_a_token_are_explained() {
 #[test]
 fn slips_are_explained() {
     check(&slips::rows(), &Named::Provider);
+}
+
+#[test]
+fn provoked_mistakes_are_numbered_without_a_gap() {
+    let tables = [
+        configuration::rows(),
+        configuration::variables(),
+        keys::rows(),
+        token_requests::rows(),
+        connections::rows(),
+        requests::rows(),
+        slips::rows(),
+    ];
+    let rows = || tables.iter().flatten();
+    let ids: BTreeSet<&str> = rows().map(Row::id).collect();
+    assert_eq!(ids.len(), rows().count(), "two rows have the same id");
+    let number = |id: &str| id.split(' ').next().unwrap_or_default().parse::<usize>().ok();
+    let unnumbered: Vec<_> = ids.iter().filter(|id| number(id).is_none() && !id.starts_with("own: ")).collect();
+    assert!(unnumbered.is_empty(), "rows with neither a number nor `own: `: {unnumbered:?}");
+    let numbers: BTreeSet<usize> = ids.iter().filter_map(|id| number(id)).collect();
+    assert_eq!(numbers, (1..=52).collect(), "the provoked mistakes");
 }

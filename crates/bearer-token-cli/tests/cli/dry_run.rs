@@ -242,6 +242,7 @@ async fn words_that_most_servers_refuse_are_warned_of() {
         ("grant_type = \"client-credentials\"\nscope = \"read,write\"", vec!["`client_credentials`", "comma"]),
         ("grant_type = \"account_credentials\"\nscope = \"read write\"", vec![]),
         ("scope = \"read\"", vec![]),
+        ("parameters = { audience = \"https://a.example.com,https://b.example.com\" }", vec!["`audience` has a comma"]),
         ("grant_type = \"authorization_code\"", vec!["`[refresh_token]`"]),
     ] {
         let out = dry_run(&Config::new("words.toml", format!("{endpoint}\n{words}")).path).await;
@@ -266,4 +267,43 @@ async fn l38_the_headers_for_the_api_follow_the_last_request() {
     assert!(api.contains("\nauthorization: Token [redacted, "), "{out}");
     assert!(api.contains("\nx-key: [redacted, 18 bytes]\n") && !out.contains("planted"), "{out}");
     assert_eq!(out.matches("[Each request to the API").count(), 1, "{out}");
+}
+
+#[tokio::test]
+async fn placeholders_of_examples_are_warned_of() {
+    for (id, secret, expected) in [
+        ("reports", "s3cret-of-the-client", &[][..]),
+        ("your-client-id", "s3cret-of-the-client", &["`client_id` looks"]),
+        ("YOUR_CLIENT_ID", "changeme", &["`client_id` looks", "`client_secret` looks"]),
+        ("reports", "Change-Me", &["`client_secret` looks"]),
+        ("reports", "xxxxxxxx", &["`client_secret` looks"]),
+        ("{{client}}", "s3cret-of-the-client", &["`client_id` looks"]),
+        ("client", "secret", &[]),
+        ("yourcompany", "mysterious", &[]),
+    ] {
+        for method in ["basic", "post"] {
+            let client =
+                format!("client = {{ method = \"{method}\", id = \"{id}\", secret = {{ value = \"{secret}\" }} }}");
+            let text = format!("[token_endpoint]\nurl = \"https://as.example.com/token\"\n{client}");
+            let out = dry_run(&Config::new("placeholder.toml", text).path).await;
+            let found = warnings(&out);
+            assert_eq!(found.len(), expected.len(), "{id}: {out}");
+            assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{id}: {out}");
+            assert!(secret == "secret" || !out.contains(secret), "{id}: {out}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_with_commas_and_placeholders_are_warned_of() {
+    let jwt = "algorithm = \"HS256\"\nkey = \"correct horse battery staple, twice\"\nsubject = \"s\"";
+    let url = "[token_endpoint]\nurl = \"https://as.example.com/token\"";
+    for (claims, expected) in [
+        ("issuer = \"your-issuer-id\"\naudience = \"a\"", "`iss` looks like a placeholder"),
+        ("issuer = \"i\"\naudience = \"https://a.example.com,https://b.example.com\"", "`aud` has a comma"),
+    ] {
+        let out = dry_run(&Config::new("claims.toml", format!("[jwt]\n{jwt}\n{claims}\n{url}")).path).await;
+        let found = warnings(&out);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{out}");
+    }
 }

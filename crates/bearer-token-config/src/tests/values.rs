@@ -21,7 +21,7 @@ async fn a_value_is_found_and_changed_step_by_step() {
         ("{ value = \"me\" }", "me"),
         ("{ value = \"a:b\", part = \"before :\" }", "a"),
         ("{ value = \"a::b\", part = \"after ::\" }", "b"),
-        ("{ value = \"a\", prefix = \"<\", suffix = \">\" }", "<a>"),
+        ("{ value = \"a\", prefix = \"(\", suffix = \")\" }", "(a)"),
         ("{ file = \"account.json\", member = \"/client_email\" }", "me@example.com"),
         ("{ file = \"account.json\", member = \"/client_email\", part = \"before @\", suffix = \"!\" }", "me!"),
         ("{ env = \"CARGO_PKG_NAME\" }", "bearer-token-config"),

@@ -2,6 +2,7 @@
 
 use std::{fmt, fmt::Write};
 
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Map, Value};
@@ -80,6 +81,23 @@ impl TokenRequest {
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut pairs = self.query_pairs.iter().chain(&self.form);
         pairs.find(|pair| pair.name == name).map(|pair| pair.value.as_str())
+    }
+
+    /// The client's id and secret, wherever they are, with the names that a message may use.
+    pub(super) fn identities(&self) -> Vec<(&'static str, String)> {
+        const NAMES: [&str; 2] = ["client_id", "client_secret"];
+        let of_parameters = |name| Some((name, self.parameter(name)?.to_owned()));
+        let mut found: Vec<_> = NAMES.into_iter().filter_map(of_parameters).collect();
+        let header = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let basic = header.and_then(|value| value.strip_prefix("Basic ")).and_then(|value| STANDARD.decode(value).ok());
+        let pair = basic.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some((id, secret)) = pair.as_deref().and_then(|pair| pair.split_once(':')) {
+            // Both are encoded as in a form (RFC 6749 section 2.3.1).
+            let decoded =
+                |text: &str| form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned());
+            found.extend(NAMES.into_iter().zip([id, secret]).filter_map(|(name, text)| Some((name, decoded(text)?))));
+        }
+        found
     }
 
     pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> fmt::Result {

@@ -34,7 +34,43 @@ pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
     if request.parameter("scope").is_some_and(|scope| scope.contains(',')) {
         warnings.push("`scope` has a comma; most servers expect spaces (RFC 6749 section 3.3)".to_owned());
     }
+    for name in ["audience", "resource"] {
+        if request.parameter(name).is_some_and(|value| value.contains(',')) {
+            warnings.push(format!("`{name}` has a comma; a server takes it for one value, not for a list"));
+        }
+    }
+    for (name, value) in request.identities() {
+        if is_placeholder(&value) {
+            warnings.push(format!("`{name}` looks like a placeholder; is it the one that the server gave you?"));
+        }
+    }
     warnings
+}
+
+/// Whether a value looks as if it had been copied from an example. Any of these may be a real value too.
+fn is_placeholder(value: &str) -> bool {
+    let word: String = value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let is_made_of = |letter: char| word.len() > 2 && word.chars().all(|c| c == letter);
+    const WORDS: [&str; 10] = [
+        "changeme",
+        "changeit",
+        "replaceme",
+        "placeholder",
+        "todo",
+        "fixme",
+        "clientid",
+        "clientsecret",
+        "insertme",
+        "example",
+    ];
+    WORDS.contains(&word.as_str())
+        || ["your", "my", "insert", "replace", "enter"].iter().any(|start| {
+            let rest = word.strip_prefix(start).unwrap_or_default();
+            ["id", "secret", "key", "here", "password", "token"].iter().any(|end| rest.ends_with(end))
+        })
+        || is_made_of('x')
+        || (value.starts_with("{{") && value.ends_with("}}"))
+        || (value.starts_with('[') && value.ends_with(']'))
 }
 
 const GRANT_TYPES: [&str; 3] = ["client_credentials", "password", "refresh_token"];
@@ -62,6 +98,14 @@ pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -
         let compared = "servers compare byte for byte";
         warnings
             .push(format!("`aud` is {audience} and the URL {url}: they differ in the slash at the end; {compared}"));
+    }
+    if audiences.iter().any(|audience| audience.contains(',')) {
+        warnings.push("`aud` has a comma; write several audiences as a list, `[\"..\", \"..\"]`".to_owned());
+    }
+    for claim in ["iss", "sub"] {
+        if jwt.claim(claim).and_then(Value::as_str).is_some_and(is_placeholder) {
+            warnings.push(format!("`{claim}` looks like a placeholder; is it the one that the server gave you?"));
+        }
     }
     warnings.extend(expired(jwt, now));
     if let Some(left) = jwt.time("exp").and_then(|time| time.duration_since(now).ok()).filter(|left| *left > LONG) {

@@ -26,6 +26,7 @@ pub(crate) enum StringProblem {
     Utf16,
     NotUtf8,
     Quotes,
+    Placeholder,
     Newline,
     EscapedNewline,
     Space,
@@ -41,6 +42,9 @@ impl StringProblem {
             StringProblem::Utf16 => "found UTF-16; expected UTF-8: save it so",
             StringProblem::NotUtf8 => "found bytes that are not UTF-8; expected a string",
             StringProblem::Quotes => "found quotes around the value; expected the value alone: remove them",
+            StringProblem::Placeholder => {
+                "found a placeholder in angle brackets; expected the value itself: put it in the placeholder's place"
+            }
             StringProblem::Newline => {
                 "found a newline inside the value, or more than one at its end; expected one line: remove it"
             }
@@ -133,6 +137,9 @@ fn check_ends(text: &str) -> Result<(), StringProblem> {
     if text.chars().nth(1).is_some() && first.zip(last).is_some_and(|ends| QUOTES.contains(&ends)) {
         return Err(StringProblem::Quotes);
     }
+    if is_placeholder(text) {
+        return Err(StringProblem::Placeholder);
+    }
     let escapes = ["\\n", "\\r"];
     if escapes.iter().any(|escape| text.starts_with(escape) || text.ends_with(escape)) {
         return Err(StringProblem::EscapedNewline);
@@ -150,6 +157,15 @@ const QUOTES: [(char, char); 6] = [
     ('\u{201e}', '\u{201c}'),
 ];
 
+/// Whether the whole value is a name in angle brackets, as in `<client-id>`.
+///
+/// Other characters inside the brackets are allowed: a generated secret may begin and end with a bracket.
+fn is_placeholder(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) else { return false };
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_.".contains(&byte))
+}
+
 /// Spaces of every kind, and the zero-width characters that browsers and editors copy along.
 fn is_space_or_mark(c: char) -> bool {
     c.is_whitespace()
@@ -166,7 +182,7 @@ fn is_utf16(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use StringProblem::{Control, Empty, EscapedNewline, Newline, NotUtf8, Path, Quotes, Space, Utf16};
+    use StringProblem::{Control, Empty, EscapedNewline, Newline, NotUtf8, Path, Placeholder, Quotes, Space, Utf16};
 
     use super::*;
 
@@ -175,7 +191,23 @@ mod tests {
         for bytes in ["s3cret", "s3cret\n", "s3cret\r\n", "\u{feff}s3cret", "\u{feff}s3cret\r\n"] {
             assert_eq!(read(bytes.as_bytes()), Ok("s3cret"), "{bytes:?}");
         }
-        for inner in ["a b", "a\"b", "it's", "\"", "'a\"", "\"a", "a\\nb", "\u{e4}\u{f6}", "a=", "  \u{e4}".trim()] {
+        for inner in [
+            "a b",
+            "a\"b",
+            "it's",
+            "\"",
+            "<a",
+            "<a>b",
+            "<>",
+            "<7a>",
+            "<a+b/c=>",
+            "'a\"",
+            "\"a",
+            "a\\nb",
+            "\u{e4}\u{f6}",
+            "a=",
+            "  \u{e4}".trim(),
+        ] {
             assert_eq!(read(inner.as_bytes()), Ok(inner));
         }
     }
@@ -214,6 +246,8 @@ mod tests {
             (b"`MARKER`", Quotes),
             (b"\"\"", Quotes),
             ("\u{201c}MARKER\u{201d}".as_bytes(), Quotes),
+            (b"<MARKER>", Placeholder),
+            (b"<your MARKER-2_a.b>\n", Placeholder),
             (b"MARKER\\n", EscapedNewline),
             (b"MARKER\\r\\n", EscapedNewline),
             (b"\\nMARKER", EscapedNewline),
@@ -260,6 +294,8 @@ mod tests {
             ("reports ", Err(Space)),
             ("\u{feff}reports", Err(Space)),
             ("\"reports\"", Err(Quotes)),
+            ("<reports>", Err(Placeholder)),
+            ("reports <a@example.com>", Ok(())),
             ("", Err(Empty)),
         ] {
             assert_eq!(check(value), expected, "{value:?}");

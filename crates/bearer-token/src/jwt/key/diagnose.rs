@@ -131,6 +131,9 @@ pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
         StringProblem::Quotes => Problem::new("key", "found quotes around the secret")
             .expecting("the secret alone")
             .advise(Advice::text("remove them")),
+        StringProblem::Placeholder => Problem::new("key", "found a placeholder in angle brackets")
+            .expecting("the secret itself")
+            .advise(Advice::text("put it in the placeholder's place")),
         StringProblem::Space => {
             Problem::new("key", "found a space or an invisible character at the start or end of the secret")
                 .advise(Advice::text("remove it"))

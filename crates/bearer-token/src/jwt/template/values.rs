@@ -22,6 +22,10 @@ pub(crate) fn problem(path: &str, value: &str) -> Option<Problem> {
         }
         StringProblem::Empty => "found nothing but spaces",
         StringProblem::Quotes => "found quotes around the value",
+        StringProblem::Placeholder => {
+            let problem = Problem::new(path, "found a placeholder in angle brackets").expecting("the value itself");
+            return Some(problem.advise(Advice::text("put it in the placeholder's place")));
+        }
         StringProblem::Newline => "found a newline",
         StringProblem::EscapedNewline => "found `\\n` at the start or end, as two characters",
         StringProblem::Space => "found a space or an invisible character at the start or end",
