@@ -75,7 +75,8 @@ fn main() -> Result<ExitCode> {
 
     // A replica whose call to the store was too slow fetches for itself. Where there was no such call, these are the
     // requests of one replica.
-    let explained = shared.unanswered;
+    // On a machine that is too busy for most of its calls, this shows nothing.
+    let explained = shared.unanswered.min(PROCESSES / 2);
     let is_one = (shared.lifetimes()..=most_of_one(LIFETIME * 3) + explained).contains(&shared.requests())
         && shared.start <= most_of_one(shared.started_in) + explained;
     let is_many = alone.requests() >= PROCESSES * alone.lifetimes();

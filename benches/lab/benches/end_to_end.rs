@@ -26,7 +26,7 @@ use hyper_util::{
 use lab::{
     contenders,
     drive::Driver,
-    report::Report,
+    report::{Found, Report},
     statistics::{Runs, Turns, median, rounds, timed},
     warm::token,
 };
@@ -92,6 +92,17 @@ fn main() -> ExitCode {
             "reqwest middleware added to a loopback request, {at_a_time} at a time, by its cost without a network, %"
         );
         report.at_most(&format!("middleware-loopback-{at_a_time}"), &what, limit, share);
+        report.text(format!(
+            "Measured over the network, {at_a_time} at a time, a request with ours has {:.3} of the constant header's throughput; \
+             half of the {} rounds are between {:.3} and {:.3}.",
+            turns.ratio(1, 2),
+            turns.rounds(),
+            turns.ratio_quantile(1, 2, 0.25),
+            turns.ratio_quantile(1, 2, 0.75),
+        ));
+        let what = format!("reqwest middleware, {at_a_time} at a time, throughput by the constant header's");
+        let quartiles = [0.25, 0.5, 0.75].map(|share| turns.ratio_quantile(1, 2, share));
+        report.at_least(&format!("middleware-throughput-{at_a_time}"), &what, 0.97, Found::quartiles(quartiles));
     }
     report.finish()
 }

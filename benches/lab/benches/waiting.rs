@@ -23,9 +23,13 @@ fn main() -> ExitCode {
             || profile.role == Role::Peer && profile.base == contenders::TOWER
     };
     let mut rows = Vec::new();
-    for name in ["http::Request", "reqwest::Request"] {
+    for (name, words) in [
+        ("http::Request", "http::Request by itself"),
+        ("reqwest::Request", "reqwest::Request by itself"),
+        (contenders::REQWEST_HANGING, contenders::REQWEST_HANGING),
+    ] {
         match memory(name, &prompt, &hanging) {
-            Ok([_, request]) => rows.push(vec![format!("{name} by itself"), "-".to_owned(), format!("{request:.0}")]),
+            Ok([_, request]) => rows.push(vec![words.to_owned(), "-".to_owned(), format!("{request:.0}")]),
             Err(problem) => report.text(format!("Not measured of {name}: {problem}")),
         }
     }
@@ -60,7 +64,9 @@ fn main() -> ExitCode {
     report.text(format!(
         "Bytes of the heap for each of 200 providers with a token of 1,024 bytes, beyond the first, and for each of 1,000 \
          requests that wait while the endpoint hangs, beyond the first: the request, its boxed future, and what the contender \
-         keeps of it. Medians of {RUNS} processes."
+         keeps of it. Requests of the reqwest middleware are sent as users write it, `client.get(url).send()`, whose future \
+         holds the builder beside the request: a middleware that only waits shows what that takes without ours. Medians of \
+         {RUNS} processes."
     ));
     report.table(&["", "provider", "waiting request"], rows);
     report.finish()

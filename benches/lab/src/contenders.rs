@@ -61,6 +61,8 @@ pub const LOOK: &str = "static layer that looks at the response";
 pub const BY_HAND: &str = "TokenProvider::authorize alone";
 /// The base of the middlewares.
 pub const REQWEST: &str = "no-op reqwest client";
+/// A middleware that does nothing but wait, to see what a waiting request takes without ours.
+pub const REQWEST_HANGING: &str = "reqwest middleware that only waits";
 /// A constant header in a middleware.
 pub const REQWEST_STATIC: &str = "constant header in a reqwest middleware";
 /// Ours with an observer that does not ask for reads.
@@ -206,6 +208,7 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         #[cfg(feature = "peers")]
         "cf-gears-toolkit-auth" => Box::new(peers::cf_gears::new(endpoint)),
         REQWEST => Box::new(middlewares::bare()),
+        REQWEST_HANGING => Box::new(middlewares::hanging()),
         REQWEST_STATIC => Box::new(middlewares::constant(value())),
         "reqwest-bearer" => Box::new(middlewares::ours(endpoint)),
         "reqwest-bearer, replay_once" => Box::new(middlewares::replaying(endpoint)),

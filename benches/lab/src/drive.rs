@@ -15,7 +15,32 @@ use tokio::{runtime::Runtime, sync::Barrier};
 
 use crate::warm::{self, Reply};
 
-/// Attaches a token to a request and sends it to the service that responds at once.
+/// A way to send requests, each of which gets a token.
+pub trait Contender: Clone + Send + Sync + 'static {
+    /// What a user has before the request is sent.
+    type Request: Send;
+
+    /// A request to send.
+    fn request(&self) -> Self::Request;
+
+    fn send(&mut self, request: Self::Request) -> impl Future<Output = Result<Reply, Failed>> + Send;
+}
+
+impl<A: Attach> Contender for A {
+    type Request = Request<()>;
+
+    #[inline]
+    fn request(&self) -> Request<()> {
+        Attach::request(self)
+    }
+
+    #[inline]
+    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Reply, Failed>> + Send {
+        Attach::send(self, request)
+    }
+}
+
+/// Attaches a token to a request of `http` and sends it to the service that responds at once.
 pub trait Attach: Clone + Send + Sync + 'static {
     fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Reply, Failed>> + Send;
 
@@ -55,7 +80,7 @@ pub trait Driver: Send + Sync {
     fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration;
 }
 
-impl<A: Attach> Driver for A {
+impl<C: Contender> Driver for C {
     fn send_one(&self) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>> {
         let mut contender = self.clone();
         Box::pin(async move {
@@ -112,7 +137,7 @@ impl<A: Attach> Driver for A {
 
 /// callgrind collects inside this function. It must not contain a closure, whose name would include this one's.
 #[inline(never)]
-fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
+fn hot_loop<C: Contender>(contender: &mut C, requests: u64) {
     for _ in 0..requests {
         let request = black_box(contender.request());
         let reply = at_once(contender.send(request));
@@ -122,7 +147,7 @@ fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
 }
 
 #[inline(never)]
-fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
+fn bare_loop<C: Contender>(contender: &mut C, requests: u64) -> Duration {
     // Few enough to stay in the first cache, and enough that reading the clock does not matter.
     const FEW: usize = 16;
 

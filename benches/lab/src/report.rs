@@ -55,9 +55,21 @@ pub struct Bar {
 
 /// What was measured for a bar, in one run or several.
 #[derive(Clone, Debug)]
-pub struct Found(Vec<f64>);
+pub struct Found(Vec<f64>, Spread);
+
+/// What the least and the most of what was measured are.
+#[derive(Clone, Copy, Debug)]
+enum Spread {
+    Runs,
+    Quartiles,
+}
 
 impl Found {
+    /// Of the rounds of one run: a quarter is below the first, half below the second, and a quarter above the third.
+    pub fn quartiles(numbers: [f64; 3]) -> Self {
+        Found(numbers.to_vec(), Spread::Quartiles)
+    }
+
     /// Not a number, which reaches no bar, if something was not measured.
     fn median(&self) -> f64 {
         if self.0.iter().any(|number| number.is_nan()) { f64::NAN } else { median(self.0.iter().copied()) }
@@ -66,13 +78,13 @@ impl Found {
 
 impl From<f64> for Found {
     fn from(number: f64) -> Self {
-        Found(vec![number])
+        Found(vec![number], Spread::Runs)
     }
 }
 
 impl From<Vec<f64>> for Found {
     fn from(runs: Vec<f64>) -> Self {
-        Found(runs)
+        Found(runs, Spread::Runs)
     }
 }
 
@@ -80,7 +92,11 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2}", self.median())?;
         let (least, most) = (quantile(self.0.iter().copied(), 0.0), quantile(self.0.iter().copied(), 1.0));
-        if self.0.len() > 1 { write!(f, " ({least:.2} to {most:.2} in {} runs)", self.0.len()) } else { Ok(()) }
+        match self.1 {
+            Spread::Quartiles => write!(f, " (quartiles {least:.2} and {most:.2})"),
+            Spread::Runs if self.0.len() > 1 => write!(f, " ({least:.2} to {most:.2} in {} runs)", self.0.len()),
+            Spread::Runs => Ok(()),
+        }
     }
 }
 

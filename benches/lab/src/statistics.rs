@@ -91,7 +91,17 @@ impl Turns {
 
     /// The median of `one / other`, round by round.
     pub fn ratio(&self, one: usize, other: usize) -> f64 {
-        median(self.0[one].iter().zip(&self.0[other]).map(|(one, other)| one / other))
+        self.ratio_quantile(one, other, 0.5)
+    }
+
+    /// The quantile of `one / other`, round by round.
+    pub fn ratio_quantile(&self, one: usize, other: usize, share: f64) -> f64 {
+        quantile(self.0[one].iter().zip(&self.0[other]).map(|(one, other)| one / other), share)
+    }
+
+    /// How many times each contender had its turn.
+    pub fn rounds(&self) -> usize {
+        self.0.first().map_or(0, Vec::len)
     }
 
     /// The median of `one - base`, round by round.

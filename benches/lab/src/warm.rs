@@ -53,7 +53,7 @@ pub fn request() -> Request<()> {
 }
 
 /// The URI of most requests.
-const URL: &str = "https://api.example.com/v1/projects/example/things?page_size=100";
+pub const URL: &str = "https://api.example.com/v1/projects/example/things?page_size=100";
 
 /// The same request to another URI.
 #[inline]

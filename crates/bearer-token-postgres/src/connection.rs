@@ -1,16 +1,31 @@
 //! Where statements are sent: over a connection of the store, or over clients of the application.
 
-use std::{future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    ops::Deref,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bearer_token::store::{Connections, Connector, Down, InUse, NotConnected};
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
+    task::AbortHandle,
+};
 use tokio_postgres::{
-    Client, Config, Error, Row, Socket,
+    AsyncMessage, CancelToken, Client, Config, Row, Socket,
     config::Host,
-    error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
     types::{ToSql, Type},
 };
+
+use crate::refusal::{self, Lost};
 
 /// What a statement is given.
 pub(crate) type Arguments<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
@@ -18,6 +33,7 @@ pub(crate) type Arguments<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Connect = Box<dyn Fn() -> BoxFuture<Result<Arc<Open>, Down>> + Send + Sync>;
 type Get = Box<dyn Fn() -> BoxFuture<Result<Given, Down>> + Send + Sync>;
+type Cancel = Box<dyn Fn(CancelToken) -> BoxFuture<()> + Send + Sync>;
 type Given = Box<dyn Deref<Target = Client> + Send + Sync>;
 
 /// The database connects within this time, or counts as down. A connection goes on over several calls.
@@ -28,6 +44,11 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 /// After this time without a confirmation from the host, the operating system closes the connection.
 const UNCONFIRMED: Duration = Duration::from_secs(30);
+/// A statement is repeated this often after conflicts. Each of them means that another replica got further.
+const CONFLICTS: usize = 10;
+/// The server is asked this often to end a statement that the replica has given up: others may follow it.
+const CANCELS: u32 = 3;
+const BETWEEN_CANCELS: Duration = Duration::from_millis(500);
 /// The interval of tokio-postgres, which is too long to keep anything alive.
 const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -47,12 +68,30 @@ pub(crate) struct Open {
     client: Client,
     /// Reads and writes.
     traffic: AbortHandle,
+    /// How many statements have no result yet. Those that were given up are among them.
+    unanswered: AtomicUsize,
+    cancel: Cancel,
+}
+
+impl Open {
+    async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let result = self.client.query_typed(statement, arguments).await;
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        let is_busy = *self.unanswered.get_mut() > 0 && !self.client.is_closed();
         // It would wait for the results of a server that hangs.
         self.traffic.abort();
+        // A session that waits for a lock or a standby does not notice that its connection was closed. Without this, each
+        // statement that is given up would leave one behind.
+        if is_busy && let Ok(runtime) = Handle::try_current() {
+            runtime.spawn((self.cancel)(self.client.cancel_token()));
+        }
     }
 }
 
@@ -83,12 +122,17 @@ impl Connection {
         let one = config.get_connect_timeout().copied().unwrap_or(CONNECTION_TIMEOUT);
         let limit = one.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX));
         let connect = move || {
-            let (config, tls) = (config.clone(), tls.clone());
+            let (config, tls, to_cancel) = (config.clone(), tls.clone(), tls.clone());
             let attempt = async move {
-                let (client, traffic) = config.connect(tls).await.map_err(|error| down(&error))?;
+                let (client, traffic) = config.connect(tls).await.map_err(|error| refusal::down(&error))?;
                 // Statements are sent and answered while their callers wait for others.
-                let traffic = Handle::current().spawn(traffic).abort_handle();
-                Ok(Arc::new(Open { client, traffic }))
+                let traffic = Handle::current().spawn(read_and_write(traffic)).abort_handle();
+                Ok(Arc::new(Open {
+                    client,
+                    traffic,
+                    unanswered: AtomicUsize::new(0),
+                    cancel: canceller(to_cancel, one),
+                }))
             };
             Box::pin(async move {
                 #[allow(clippy::disallowed_methods, reason = "the socket is tokio's as well")]
@@ -110,12 +154,24 @@ impl Connection {
         }))
     }
 
-    /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one.
+    /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one. It is sent
+    /// again after a conflict with another replica, of which serializable transactions tell.
     pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Lost> {
+        let mut result = self.once(statement, arguments).await;
+        for _ in 0..CONFLICTS {
+            if !result.as_ref().is_err_and(|lost| lost.was_conflict) {
+                break;
+            }
+            result = self.once(statement, arguments).await;
+        }
+        result
+    }
+
+    async fn once(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Lost> {
         match self {
             Connection::Given(get) => {
                 let client = get().await?;
-                client.query_typed(statement, arguments).await.map_err(|error| lost(&error))
+                client.query_typed(statement, arguments).await.map_err(|error| Lost::by(&error))
             }
             Connection::Own(connections) => {
                 let mut in_use = connect(connections).await?;
@@ -123,27 +179,15 @@ impl Connection {
                     drop(in_use);
                     in_use = connect(connections).await?;
                 }
-                let result = in_use.connection().client.query_typed(statement, arguments).await;
+                let result = in_use.connection().query(statement, arguments).await;
                 // Without it, the connection is replaced: also if the caller gives up, because the connection hangs.
-                if result.as_ref().err().is_none_or(|error| error.as_db_error().is_some() && !is_fatal(error)) {
+                if result.as_ref().err().is_none_or(|error| error.as_db_error().is_some() && !refusal::is_fatal(error))
+                {
                     in_use.answered();
                 }
-                result.map_err(|error| lost(&error))
+                result.map_err(|error| Lost::by(&error))
             }
         }
-    }
-}
-
-/// A statement without a result.
-pub(crate) struct Lost {
-    pub(crate) down: Down,
-    /// Whether the connection was closed, perhaps while it was idle. So another one may work.
-    pub(crate) was_closed: bool,
-}
-
-impl From<Down> for Lost {
-    fn from(down: Down) -> Self {
-        Lost { down, was_closed: false }
     }
 }
 
@@ -151,6 +195,48 @@ async fn connect(connections: &Connections<Server>) -> Result<InUse<'_, Server>,
     connections.get().await.map_err(|error| match error {
         NotConnected::NoRuntime => Down::new("the connection to PostgreSQL needs a tokio runtime"),
         NotConnected::Failed(down) => down,
+    })
+}
+
+/// Drives a connection, until it ends. It also ends if a commit was acknowledged before a standby had it, because somebody
+/// cancelled the wait: then the statement has no result, rather than one that a promotion may lose.
+async fn read_and_write<S, T>(mut traffic: tokio_postgres::Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|cx| {
+        loop {
+            match ready!(traffic.poll_message(cx)) {
+                // The warning has no code of its own, and its words are translated.
+                Some(Ok(AsyncMessage::Notice(notice))) if notice.routine() == Some("SyncRepWaitForLSN") => break,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Asks the server to end what it does for a connection, within a bound.
+fn canceller<T>(tls: T, limit: Duration) -> Cancel
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send + 'static,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    #[allow(clippy::disallowed_methods, reason = "the socket is tokio's as well")]
+    Box::new(move |token| {
+        let tls = tls.clone();
+        Box::pin(async move {
+            for _ in 0..CANCELS {
+                // It tells nothing of its success. Without one, the session ends with its wait.
+                let _ = tokio::time::timeout(limit, token.cancel_query(tls.clone())).await;
+                tokio::time::sleep(BETWEEN_CANCELS).await;
+            }
+        })
     })
 }
 
@@ -173,39 +259,6 @@ fn complete(config: &mut Config) {
     }
     if config.get_keepalives_retries().is_none() {
         config.keepalives_retries(PROBES);
-    }
-}
-
-/// Whether the server ends the connection after this error.
-fn is_fatal(error: &Error) -> bool {
-    error.code().is_some_and(|code| ["08", "57P", "25006"].iter().any(|class| code.code().starts_with(class)))
-}
-
-fn lost(error: &Error) -> Lost {
-    Lost { down: down(error), was_closed: error.is_closed() || is_fatal(error) }
-}
-
-/// Only the code: the server's words may repeat a part of the statement.
-fn down(error: &Error) -> Down {
-    let code = error.code().map(SqlState::code);
-    let advice = match code {
-        Some("42P01") => ": create the table with `PostgresStore::create_table`",
-        Some("42501") => ": grant this user SELECT, INSERT, UPDATE and DELETE on the table",
-        Some("28P01" | "28000") => ": correct the user or the password",
-        Some("25006") => ": connect to the primary server, not to a standby",
-        _ => "",
-    };
-    if let Some(code) = code.filter(|code| code.starts_with("22")) {
-        // A data exception, such as an infinite time. `PostgresStore` writes none, so the row is not its own.
-        let message =
-            format!("the row of this key has a value that PostgreSQL cannot use (SQLSTATE {code}); delete it");
-        return Down::new(message).for_this_key();
-    }
-    match (code, std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>())) {
-        (Some(code), _) => Down::new(format!("PostgreSQL refused a statement with SQLSTATE {code}{advice}")),
-        (None, Some(io)) => Down::new(format!("PostgreSQL gave no answer: {}", io.kind())),
-        (None, None) if error.is_closed() => Down::new("PostgreSQL closed the connection"),
-        (None, None) => Down::new("PostgreSQL gave no answer: check the host, TLS and the credentials"),
     }
 }
 

@@ -7,22 +7,24 @@ use bearer_token::store::Down;
 pub(crate) struct Accepted {
     pub(crate) test_server: bool,
     pub(crate) whole_pages: bool,
+    /// It accepts less: commits must wait for a standby.
+    pub(crate) only_with_standby: bool,
 }
 
 /// A query beside `row`, a row of `{table}` or nothing: the settings as words, and the letter for how the
 /// table is kept.
 ///
 /// Every result has it, because a pooler may use a connection with other settings each time. A partition says it for
-/// itself.
-pub(crate) const SETTINGS: &str =
-    "SELECT concat_ws(' ', current_setting('synchronous_commit'), current_setting('fsync'),
-    current_setting('full_page_writes'),
-    (SELECT relpersistence FROM pg_class WHERE oid = COALESCE(row.tableoid, '{table}'::regclass)))";
+/// itself. All names are qualified, because a function in another schema may fit the arguments better.
+pub(crate) const SETTINGS: &str = "SELECT pg_catalog.concat_ws(' ', pg_catalog.current_setting('synchronous_commit'),
+    pg_catalog.current_setting('fsync'), pg_catalog.current_setting('full_page_writes'),
+    (SELECT relpersistence FROM pg_catalog.pg_class WHERE oid = COALESCE(row.tableoid, '{table}'::regclass)),
+    pg_catalog.current_setting('synchronous_standby_names') <> '')";
 
 /// Refuses settings with which an acknowledged write may be lost. They are the value of [`SETTINGS`].
 pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
     let mut words = settings.split(' ');
-    let [commit, fsync, full_pages, kept] = [(); 4].map(|()| words.next().unwrap_or_default());
+    let [commit, fsync, full_pages, kept, standby] = [(); 5].map(|()| words.next().unwrap_or_default());
     match commit {
         "off" => {
             return Err(Down::new(
@@ -36,11 +38,23 @@ pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
                  `synchronous_commit` to `on` for this user or database",
             ));
         }
+        "remote_write" if accepted.only_with_standby => {
+            return Err(Down::new(
+                "PostgreSQL acknowledges commits before a synchronous standby has flushed them, so a crash of its host may \
+                 lose tokens: set `synchronous_commit` to `on` for this user or database",
+            ));
+        }
         _ => {}
     }
     if kept == "t" {
         return Err(Down::new(
             "the table is temporary, so no other connection has it, and it hides any other of this name: drop it",
+        ));
+    }
+    if accepted.only_with_standby && standby != "t" {
+        return Err(Down::new(
+            "PostgreSQL acknowledges commits before a standby has them, so its promotion may lose tokens: set \
+             `synchronous_standby_names` to the standbys that may be promoted",
         ));
     }
     if accepted.test_server {
@@ -71,24 +85,31 @@ pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
 mod tests {
     use super::*;
 
-    const NOTHING: Accepted = Accepted { test_server: false, whole_pages: false };
-    const TEST_SERVER: Accepted = Accepted { test_server: true, whole_pages: false };
-    const WHOLE_PAGES: Accepted = Accepted { test_server: false, whole_pages: true };
+    const NOTHING: Accepted = Accepted { test_server: false, whole_pages: false, only_with_standby: false };
+    const TEST_SERVER: Accepted = Accepted { test_server: true, ..NOTHING };
+    const WHOLE_PAGES: Accepted = Accepted { whole_pages: true, ..NOTHING };
+    const WITH_STANDBY: Accepted = Accepted { only_with_standby: true, ..TEST_SERVER };
 
     #[test]
     fn a_setting_that_may_lose_writes_is_named() {
         let table = [
-            ("on on on p", NOTHING, None),
-            ("remote_apply on on p", NOTHING, None),
-            ("off on on p", TEST_SERVER, Some("synchronous_commit")),
-            ("local on on p", TEST_SERVER, Some("synchronous_commit")),
-            ("on off on p", NOTHING, Some("fsync")),
-            ("on off on p", WHOLE_PAGES, Some("fsync")),
-            ("on off off u", TEST_SERVER, None),
-            ("on on off p", NOTHING, Some("full_page_writes")),
-            ("on on off p", WHOLE_PAGES, None),
-            ("on on on u", WHOLE_PAGES, Some("SET LOGGED")),
-            ("on on on t", TEST_SERVER, Some("temporary")),
+            ("on on on p f", NOTHING, None),
+            ("remote_apply on on p f", NOTHING, None),
+            ("off on on p f", TEST_SERVER, Some("synchronous_commit")),
+            ("local on on p t", TEST_SERVER, Some("synchronous_commit")),
+            ("on off on p f", NOTHING, Some("fsync")),
+            ("on off on p f", WHOLE_PAGES, Some("fsync")),
+            ("on off off u f", TEST_SERVER, None),
+            ("on on off p f", NOTHING, Some("full_page_writes")),
+            ("on on off p f", WHOLE_PAGES, None),
+            ("on on on u f", WHOLE_PAGES, Some("SET LOGGED")),
+            ("on on on t f", TEST_SERVER, Some("temporary")),
+            ("on on on p f", WITH_STANDBY, Some("synchronous_standby_names")),
+            ("local on on p t", WITH_STANDBY, Some("synchronous_commit")),
+            ("on off on p t", WITH_STANDBY, None),
+            ("remote_write on on p t", WITH_STANDBY, Some("synchronous_commit")),
+            ("remote_write on on p t", TEST_SERVER, None),
+            ("remote_apply on on p t", WITH_STANDBY, None),
         ];
         for (settings, accepted, named) in table {
             let found = check(settings, accepted).err().map(|down| down.to_string());

@@ -14,8 +14,9 @@ use tokio_postgres::{
 };
 
 use crate::{
-    connection::{Arguments, Connection, Lost},
+    connection::{Arguments, Connection},
     durability::{self, Accepted},
+    refusal::Lost,
     tls,
 };
 
@@ -36,7 +37,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 ///   [whole pages](Self::whole_pages).
 ///
 /// The promotion of a standby is not noticed. A promoted standby has only what was replicated to it before. If a standby
-/// may be promoted, set `synchronous_standby_names`, so commits wait for that standby.
+/// may be promoted, set `synchronous_standby_names`, so commits wait for that standby, and call
+/// [`synchronous_standby`](Self::synchronous_standby), so a server without it counts as down.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.
@@ -153,6 +155,23 @@ impl PostgresStore {
         self
     }
 
+    /// Refuses a server whose commits wait for no standby, because `synchronous_standby_names` is empty, or not until it
+    /// has flushed them (`synchronous_commit = remote_write`).
+    ///
+    /// A standby that is promoted without the latest commits has an older refresh token, which would be spent twice. The
+    /// setting has to name every standby that may be promoted, as in `ANY 1 (a, b)` if the one with the latest commits
+    /// is chosen, or `2 (a, b)` if either may be. A promoted standby needs the setting itself, or it counts as down
+    /// until it has it.
+    ///
+    /// If an administrator cancels the wait of a commit (`pg_cancel_backend`), PostgreSQL acknowledges the commit with a
+    /// warning. A store with its own connections gives no result then. [Clients of the application](Self::with_clients)
+    /// do not tell the store of warnings.
+    #[must_use]
+    pub fn synchronous_standby(mut self) -> Self {
+        self.accepted.only_with_standby = true;
+        self
+    }
+
     /// Replaces the name of the table, `bearer_token`. It may have a schema before it, as in `auth.tokens`.
     ///
     /// # Errors
@@ -176,7 +195,7 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// Fails if the database gives no answer, or does not let this user create a table.
+    /// Fails if the database gives no answer, or does not let this user create a table in this schema.
     pub async fn create_table(&self) -> Result<(), Down> {
         let statement = "CREATE TABLE IF NOT EXISTS {table} (
             key     text PRIMARY KEY,
@@ -187,10 +206,18 @@ impl PostgresStore {
             leased  timestamptz
         )";
         // Two replicas that create it at a time are in each other's way, once.
-        match self.query(statement, &[]).await {
-            Err(_) => self.query(statement, &[]).await.map(drop),
-            created => created.map(drop),
+        let statement = self.named(statement);
+        let mut created = self.connection.query(&statement, &[]).await;
+        if created.is_err() {
+            created = self.connection.query(&statement, &[]).await;
         }
+        created.map(drop).map_err(|lost| match lost.is_forbidden {
+            true => Down::new(
+                "PostgreSQL does not let this user create the table (SQLSTATE 42501): grant it CREATE on the schema, or \
+                 create the table in a migration",
+            ),
+            false => lost.down,
+        })
     }
 
     /// Removes the rows whose record and lease ended more than a day ago. Returns how many there were.
@@ -226,8 +253,8 @@ impl PostgresStore {
     async fn row(&self, key: &StoreKey) -> Result<Found, Down> {
         let statement = self.named(
             "SELECT ({settings}), fence, record, version,
-                (extract(epoch FROM ends - clock_timestamp()) * 1000000)::bigint,
-                (extract(epoch FROM leased - clock_timestamp()) * 1000000)::bigint
+                (pg_catalog.date_part('epoch', ends - clock_timestamp()) * 1000000::float8)::bigint,
+                (pg_catalog.date_part('epoch', leased - clock_timestamp()) * 1000000::float8)::bigint
             FROM (SELECT 1) AS one LEFT JOIN {table} AS row ON key = $1",
         );
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT)];
@@ -271,22 +298,33 @@ impl SharedStore for PostgresStore {
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was
-        // lost.
+        // lost. All operators fit their arguments exactly: otherwise one in another schema might fit better.
         let statement = "INSERT INTO {table} AS row (key, fence, leased) VALUES (
                 $1,
-                (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-                clock_timestamp() + $3 * interval '1 microsecond'
+                (pg_catalog.date_part('epoch', clock_timestamp()) * 1000000::float8)::bigint,
+                clock_timestamp() + $3::float8 * interval '1 microsecond'
             )
             ON CONFLICT (key) DO UPDATE SET
-                fence = GREATEST(row.fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
-                leased = clock_timestamp() + $3 * interval '1 microsecond'
+                fence = GREATEST(
+                    row.fence + 1, (pg_catalog.date_part('epoch', clock_timestamp()) * 1000000::float8)::bigint
+                ),
+                leased = clock_timestamp() + $3::float8 * interval '1 microsecond'
             WHERE COALESCE(row.leased <= clock_timestamp(), true)
                 AND (row.record IS NULL OR row.ends <= clock_timestamp() OR row.version = $2)
             RETURNING ({settings}), fence";
         let (seen_version, ttl) = (signed(seen.get()), micros(ttl));
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT), (&seen_version, Type::INT8), (&ttl, Type::INT8)];
-        if let Some(row) = self.durable(&self.query(statement, arguments).await?)? {
-            return Ok(Leased::Granted(Fence::new(number(row, 1)?)));
+        let rows = self.query(statement, arguments).await?;
+        match self.durable(&rows) {
+            Ok(Some(row)) => return Ok(Leased::Granted(Fence::new(number(row, 1)?))),
+            Ok(None) => {}
+            Err(down) => {
+                // The row has the lease, and nobody would hold it. Other connections may have sound settings.
+                if let Some(row) = rows.first() {
+                    let _ = self.release(key, Fence::new(number(row, 1)?)).await;
+                }
+                return Err(down);
+            }
         }
         let found = self.row(key).await?;
         match found.snapshot.filter(|snapshot| snapshot.version != seen) {
@@ -304,7 +342,7 @@ impl SharedStore for PostgresStore {
         seen: Version,
     ) -> Result<Saved, Down> {
         let statement = "UPDATE {table} AS row SET
-                record = $2, version = $3, ends = clock_timestamp() + $5 * interval '1 microsecond', leased = NULL
+                record = $2, version = $3, ends = clock_timestamp() + $5::float8 * interval '1 microsecond', leased = NULL
             WHERE key = $1 AND fence = $3
                 AND (record IS NULL OR ends <= clock_timestamp() OR version = $4)
             RETURNING ({settings})";
@@ -316,6 +354,7 @@ impl SharedStore for PostgresStore {
             (&seen, Type::INT8),
             (&life, Type::INT8),
         ];
+        // A record that is refused was written, and its lease has ended, as if the answer had been lost.
         if self.durable(&self.query(statement, arguments).await?)?.is_some() {
             return Ok(Saved::Saved(Version::new(fence.get())));
         }

@@ -95,7 +95,8 @@ impl Connection {
     /// Connects to the master that these sentinels know by `name`.
     ///
     /// The sentinels are URLs as for [`to_server`](Self::to_server), with the credentials of the sentinels. `node` has
-    /// the credentials of the servers, their database and TLS.
+    /// the credentials of the servers, their database and TLS: `rediss://` sentinels without a `node` name a server that
+    /// is connected to without TLS.
     ///
     /// # Errors
     ///
@@ -107,6 +108,7 @@ impl Connection {
         node: Option<redis::sentinel::SentinelNodeConnectionInfo>,
     ) -> Result<Self, Error> {
         let sentinels = sentinels::Sentinels::new(sentinels, name.into(), node).map_err(|error| not_a_url(&error))?;
+        sentinels.infos().try_for_each(tls::check)?;
         Ok(Connection::new(Target::Sentinels(sentinels), 0))
     }
 

@@ -165,13 +165,29 @@ fn micros(time: Duration) -> u64 {
 #[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn down(error: RedisError) -> Down {
     let advice = match error.kind() {
-        ErrorKind::AuthenticationFailed => ": correct the user or the password",
-        ErrorKind::Server(ServerErrorKind::NoPerm) => ": permit the commands that `RedisStore::prefix` names",
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => ": connect to the master, or through Sentinel",
-        _ => "",
+        ErrorKind::AuthenticationFailed => Some(": correct the user or the password"),
+        ErrorKind::Server(ServerErrorKind::NoPerm) => Some(": permit the commands that `RedisStore::prefix` names"),
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => Some(": connect to the master, or through Sentinel"),
+        _ => error.code().and_then(advice),
     };
+    let advice = advice.unwrap_or_default();
     let code = error.code().map(|code| format!(" ({code})")).unwrap_or_default();
     let down = Down::new(format!("Redis gave no answer: {}{code}{advice}", error.category()));
     // The operating system's words.
     if error.is_io_error() { down.with_source(error) } else { down }
+}
+
+/// What to change, by the code of an error. Those of other errors change by themselves.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "BUSY" => ": a script of another program runs for too long",
+        "CLUSTERDOWN" => ": some slots of the cluster have no node",
+        "CROSSSLOT" | "MOVED" => ": this is a cluster; use a connection to a cluster",
+        "LOADING" => ": it reads its data from the disk, and will answer then",
+        "MASTERDOWN" => ": it is a replica without its master",
+        "MISCONF" => ": it cannot write to its disk, and so refuses writes (`stop-writes-on-bgsave-error`)",
+        "NOREPLICAS" => ": it has too few replicas (`min-replicas-to-write`)",
+        "OOM" => ": it has reached `maxmemory`; raise it, or set `maxmemory-policy` to `volatile-ttl`",
+        _ => return None,
+    })
 }

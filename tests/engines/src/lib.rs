@@ -15,6 +15,7 @@ pub mod job;
 pub mod markers;
 pub mod monitor;
 pub mod phase;
+pub mod pooler;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

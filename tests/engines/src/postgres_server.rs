@@ -59,6 +59,33 @@ impl PostgresServer {
         .await
     }
 
+    /// Starts a standby of it, which names itself `standby`.
+    pub async fn standby(&self) -> Self {
+        let (programs, is_root) = (self.programs.clone(), rustix::process::geteuid().is_root());
+        let directory = tempfile::tempdir().unwrap();
+        if is_root {
+            let owned = Command::new("chown").arg("postgres").arg(directory.path()).status().unwrap();
+            assert!(owned.success());
+        }
+        let primary = format!("host=127.0.0.1 port={} user=postgres application_name=standby", self.port);
+        let mut copy = as_user(is_root, &programs.join("pg_basebackup"));
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-d", &primary, "-D"]);
+        let output = copy.arg(directory.path().join("data")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let directory = Arc::new(directory);
+        PostgresServer::start_on_free_port("a standby of PostgreSQL", |port| {
+            let process = launch(&programs, directory.path(), port, &self.settings);
+            let (directory, programs) = (Arc::clone(&directory), programs.clone());
+            PostgresServer { process, port, directory, programs, settings: self.settings.clone() }
+        })
+        .await
+    }
+
+    /// Makes a standby the primary server.
+    pub fn promote(&self) {
+        assert_eq!(self.query("SELECT pg_promote()"), "t");
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

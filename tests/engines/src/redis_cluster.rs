@@ -81,7 +81,7 @@ impl RedisCluster {
 /// If no node can be reached.
 pub async fn connect(urls: Vec<String>) -> RedisResult<ClusterConnection> {
     let client = ClusterClient::builder(urls)
-        .response_timeout(Duration::from_millis(100))
+        .response_timeout(Duration::from_millis(90))
         .connection_timeout(Duration::from_millis(500))
         .retries(1);
     client.build()?.get_async_connection().await

@@ -15,8 +15,14 @@ use bearer_token::{
     AccessToken, FetchContext, TokenProvider,
     observe::{Event, EventKind, Observer},
     shared::{Fleet, SealingKeys},
+    store::{SharedStore, Version},
 };
-use engines::postgres_server::PostgresServer;
+use engines::{
+    postgres_server::PostgresServer,
+    records::{TTL, key},
+    until,
+};
+use tokio_postgres::NoTls;
 
 /// The pauses for which the store was left alone.
 #[derive(Clone, Default)]
@@ -66,13 +72,65 @@ async fn a_lost_standby_delays_fewer_and_fewer_requests() {
     let found = pauses.0.lock().unwrap().clone();
     println!("pauses: {found:?}; {delayed} requests were delayed, the longest by {longest:?}, and none failed");
     assert!(found.is_sorted() && found.len() <= 8, "{found:?}");
+    few_sessions_are_left(&server, 1).await;
 
     server.query("ALTER SYSTEM RESET synchronous_standby_names");
     server.query("SELECT pg_reload_conf()");
     let limit = Duration::from_secs(20);
-    engines::until("a token that is shared again", limit, async || {
+    until("a token that is shared again", limit, async || {
         let fetched = replica.refresh_now().await.unwrap();
         provider(&pauses).token().await.unwrap().secret() == fetched.secret()
     })
     .await;
+}
+
+/// Waits until the server has no more sessions than these, besides that which counts them.
+async fn few_sessions_are_left(server: &PostgresServer, most: usize) {
+    let others =
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    until("few sessions", Duration::from_secs(10), async || server.query(others).parse::<usize>().unwrap() <= most)
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn statements_that_are_given_up_leave_no_sessions_behind() {
+    let server = PostgresServer::start().await;
+    let store = server.store();
+    store.create_table().await.unwrap();
+    let give_up = async |number: u8| {
+        let key = key(number);
+        let lease = store.lease(&key, Version::ABSENT, TTL);
+        tokio::time::timeout(Duration::from_millis(100), lease).await.unwrap_err();
+    };
+    // They wait for a lock of another session.
+    let (client, traffic) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(traffic);
+    client.batch_execute("BEGIN; LOCK TABLE bearer_token").await.unwrap();
+    for number in 0..5 {
+        give_up(number).await;
+    }
+    few_sessions_are_left(&server, 1).await;
+    drop(client);
+
+    // They wait for a standby.
+    server.set("synchronous_standby_names", "gone").await;
+    for number in 0..5 {
+        give_up(number).await;
+    }
+    few_sessions_are_left(&server, 0).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_commit_whose_wait_is_cancelled_counts_as_lost() {
+    let server = PostgresServer::start().await;
+    let store = server.store();
+    store.create_table().await.unwrap();
+    server.set("synchronous_standby_names", "gone").await;
+    let lease = tokio::spawn(async move { store.lease(&key(1), Version::ABSENT, TTL).await });
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    until("a wait that is cancelled", Duration::from_secs(10), async || server.query(cancel) == "1").await;
+    lease.await.unwrap().unwrap_err();
+    assert_eq!(server.query("SELECT count(*) FROM bearer_token WHERE leased IS NOT NULL"), "1", "it has no standby");
 }

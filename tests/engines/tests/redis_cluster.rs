@@ -34,7 +34,7 @@ const LIFETIME: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
-async fn a_killed_node_fails_no_request() {
+async fn a_killed_node_costs_no_more_than_one_lease_of_waits() {
     let (world, mut cluster) = (World::new(LIFETIME), RedisCluster::start().await);
     let job = world.job(Store::Cluster { urls: cluster.urls() });
     let workers = Workers::start(10, |_| job.clone()).await;
@@ -68,7 +68,7 @@ async fn a_killed_node_fails_no_request() {
     let is_wait = |error: &String| error.contains("another replica has been fetching the token for too long");
     assert!(report.refused == 0 && report.errors.iter().all(is_wait), "{report:?}");
     assert_eq!(report.failed_with_token, 0, "{report:?}");
-    // The longest lease is 15 s, and a replica sends ten requests in each second of it.
+    // The longest lease is 15 s, and a replica asks for ten tokens in each second of it at most.
     assert!(report.failed <= 10 * 150, "{report:?}");
     assert!(report.accepted > 100, "{report:?}");
 }

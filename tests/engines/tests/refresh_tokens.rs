@@ -50,6 +50,8 @@ async fn l59_a_refresh_token_is_spent_once() {
         if run % 2 == 0 {
             kills += 1;
             left.swap_remove(fastrand::usize(..left.len())).kill();
+            // The lease of a holder that was killed ends, and another process looks at what it left.
+            tokio::time::sleep(Duration::from_millis(LEASE * 2)).await;
         } else {
             pauses += 1;
             let paused = &left[fastrand::usize(..left.len())];

@@ -40,6 +40,9 @@ pub(crate) struct SharedFields {
     /// Accepts `full_page_writes = off` of PostgreSQL, because the file system of the server never writes a part of a
     /// page (ZFS).
     whole_pages: bool,
+    /// Refuses a PostgreSQL whose commits wait for no standby (`synchronous_standby_names`), because a promoted standby
+    /// may lack the latest refresh token.
+    synchronous_standby: bool,
 }
 
 /// A fleet, and the name under which it shares.
@@ -77,7 +80,11 @@ impl SharedFields {
         let keys = keys.and_then(|keys| Self::keys(keys, cx));
         let url = cx.required(URL, self.url.as_ref(), "the URL of the store, such as `redis://localhost:6379`");
         let url = url.and_then(|url| cx.secret(URL, url))?;
-        let durability = Durability { test_server: self.test_server, whole_pages: self.whole_pages };
+        let durability = Durability {
+            test_server: self.test_server,
+            whole_pages: self.whole_pages,
+            synchronous_standby: self.synchronous_standby,
+        };
         let report = |problem: Problem| {
             let path = format!("shared.{}", problem.path());
             cx.report.add(problem.at(path));

@@ -143,8 +143,8 @@ fn a_url_of_postgresql_and_keys_suffice() {
 
 #[cfg(all(feature = "postgres", feature = "redis"))]
 #[test]
-fn what_a_crash_may_lose_is_accepted_of_postgresql_only() {
-    for field in ["test_server", "whole_pages"] {
+fn durability_is_a_matter_of_postgresql_only() {
+    for field in ["test_server", "whole_pages", "synchronous_standby"] {
         let of = |url: &str| problems(&format!("[shared]\nurl = '{url}'\nkey = '{KEY}'\n{field} = true"));
         assert_eq!(of("postgres://localhost/tokens"), [""; 0]);
         let found = of("redis://localhost");

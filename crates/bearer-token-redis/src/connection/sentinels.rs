@@ -31,6 +31,11 @@ impl Sentinels {
         Ok(sentinels)
     }
 
+    /// How the sentinels are connected to.
+    pub(super) fn infos(&self) -> impl Iterator<Item = &ConnectionInfo> {
+        self.sentinels.iter()
+    }
+
     fn client(&self, sentinels: Vec<ConnectionInfo>) -> RedisResult<SentinelClient> {
         SentinelClient::build(sentinels, self.name.clone(), self.node.clone(), SentinelServerType::Master)
     }

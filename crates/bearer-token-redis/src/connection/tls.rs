@@ -26,4 +26,13 @@ mod tests {
         assert!(error.contains("install_default") && !error.contains("MARKER"), "{error}");
         Connection::to_server("redis://localhost").unwrap();
     }
+
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn sentinels_by_tls_are_refused_like_servers() {
+        let urls = ["redis://localhost", "rediss://:MARKER@localhost"];
+        let error = Connection::to_sentinels(urls, "tokens", None).unwrap_err().to_string();
+        assert!(error.contains("install_default") && !error.contains("MARKER"), "{error}");
+        Connection::to_sentinels(&urls[..1], "tokens", None).unwrap();
+    }
 }

@@ -103,11 +103,6 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     if host.is_empty() || (authority.as_str().len() > host.len() && authority.port_u16().is_none()) {
         return Err(not_a_url("found a URL without a usable host and port"));
     }
-    const METADATA: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
-    if METADATA.iter().any(|metadata| uri.path().contains(metadata)) {
-        let found = problem("found the URL of a server's metadata").expecting("that of its token endpoint");
-        return Err(found.advise(Advice::text("write what the metadata have as `token_endpoint`")));
-    }
     match scheme {
         "https" => Ok(uri),
         "http" if allow_plaintext || is_loopback(host) => Ok(uri),

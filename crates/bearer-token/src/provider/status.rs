@@ -44,26 +44,26 @@ use crate::{
 pub struct ProviderStatus {
     /// The name of the provider.
     pub name: String,
-    /// What would happen to a request now.
+    /// The state that a request would meet now.
     pub state: ProviderState,
     /// The number of the bearer in service, if there is one: see [`EventKind::Fetched`](crate::observe::EventKind).
     pub generation: Option<u32>,
     /// The time of day at which the bearer in service expires, if there is one and it expires.
     pub expires_at: Option<SystemTime>,
-    /// For how long the bearer in service can still be sent, if there is one and it expires. It is not sent in its last
+    /// The time for which the bearer in service can still be sent, if there is one and it expires. It is not sent in its last
     /// seconds, so this is less than the time until `expires_at`.
     pub remaining_life: Option<Duration>,
     /// Whether a fetch is in progress.
     pub is_fetching: bool,
-    /// Why the last fetch failed, if none has succeeded since.
+    /// The error of the last fetch that failed, if none has succeeded since.
     pub last_error: Option<Error>,
-    /// How many fetches have failed in a row.
+    /// The number of fetches that have failed in a row.
     pub failures_in_a_row: u32,
     /// The time until a fetch may start, after a failure; zero if one may start now.
     pub cool_down: Duration,
     /// The end of the cool-down as a time of day, after a failure.
     pub next_attempt_at: Option<SystemTime>,
-    /// Which credential brought the last token, if the source replaces its credential while it is in use
+    /// The credential that fetched the last token, if the source replaces its credential while it is in use
     /// ([`HotSwap`](crate::HotSwap), or `keep_previous_credential` of a configuration). `None` if another replica of a
     /// fleet had fetched that token.
     pub credential: Option<CredentialInUse>,

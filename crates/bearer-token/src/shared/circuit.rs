@@ -13,7 +13,7 @@
 //! ```
 //!
 //! One quick failure does not open it: a connection that broke costs one call, and the next call connects again. A slow
-//! failure does. So a silent store delays one request, by less than 100 ms.
+//! failure does. So a silent store delays one request, by the limit of a call: 95 ms.
 //!
 //! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures. A call that seems
 //! to have taken longer than a second does not count: its deadline was 95 ms, so the process stood still.

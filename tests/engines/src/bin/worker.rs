@@ -45,6 +45,7 @@ use engines::{
     reason::Said,
     redis_cluster,
 };
+use redis::{TlsMode, sentinel::SentinelNodeConnectionInfo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -148,7 +149,11 @@ fn provider(job: &Job, source: impl TokenSource, asked: Asked) -> Result<TokenPr
 async fn make(job: &Job) -> Result<TokenProvider> {
     match &job.store {
         Store::Redis { url } => share(job, RedisStore::from_url(url)?),
-        Store::Sentinel { urls, name } => share(job, RedisStore::new(Connection::to_sentinels(urls, name, None)?)),
+        Store::Sentinel { urls, name } => {
+            let by_tls = urls.iter().any(|url| url.starts_with("rediss:"));
+            let node = by_tls.then(|| SentinelNodeConnectionInfo::default().set_tls_mode(TlsMode::Secure));
+            share(job, RedisStore::new(Connection::to_sentinels(urls, name, node)?))
+        }
         Store::Cluster { urls } => share(job, RedisStore::new(redis_cluster::connect(urls.clone()).await?)),
         Store::Table { url } => share(job, PostgresStore::from_url(url)?.test_server()),
         Store::None => alone(job, endpoint(job)?),

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Extensions, HeaderValue, Request, header::AUTHORIZATION};
+use futures_util::FutureExt;
+use http::{
+    Extensions, HeaderValue,
+    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT},
+};
 use reqwest_auth::AuthorizationHeaderMiddleware;
-use reqwest_middleware_04::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+use reqwest_middleware_04::{ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder};
 use token_source::TokenSource;
 
 use crate::{
-    drive::{Attach, Failed},
+    drive::{Contender, Failed},
     warm,
 };
 
@@ -47,13 +51,23 @@ impl TokenSource for Ready {
     }
 }
 
-impl Attach for Client {
+impl Contender for Client {
+    type Request = RequestBuilder;
+
+    #[inline(never)]
+    fn request(&self) -> RequestBuilder {
+        self.0
+            .get(warm::URL)
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(USER_AGENT, HeaderValue::from_static("example/1.0"))
+            .header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
+    }
+
+    /// Not `async`: that future would have room for the request once more, which `client.get(url).send().await` has not.
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<warm::Reply, Failed> {
-        let request = request.map(|()| reqwest_12::Body::default()).try_into().map_err(Failed::new)?;
-        let response = self.0.execute(request).await.map_err(Failed::new)?;
-        drop(response);
-        Ok(http::Response::new(()))
+    fn send(&mut self, request: RequestBuilder) -> impl Future<Output = Result<warm::Reply, Failed>> + Send {
+        request.send().map(|result| result.map(|_| http::Response::new(())).map_err(Failed::new))
     }
 }
 

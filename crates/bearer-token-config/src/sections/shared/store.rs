@@ -13,11 +13,12 @@ mod postgres;
 #[cfg_attr(not(feature = "redis"), path = "store/no_redis.rs")]
 mod redis;
 
-/// What is accepted although a crash of the store's host may lose writes.
+/// What is accepted although a crash of the store's host may lose writes, and what is demanded.
 #[derive(Clone, Copy)]
 pub(super) struct Durability {
     pub(super) test_server: bool,
     pub(super) whole_pages: bool,
+    pub(super) synchronous_standby: bool,
 }
 
 /// A store on one of the engines. Clones share its connection.
@@ -33,6 +34,7 @@ impl Store {
             Some("postgres" | "postgresql") => postgres::open(url, durability).map(Store::Postgres),
             Some(_) if durability.test_server => Err(for_postgresql_only("test_server")),
             Some(_) if durability.whole_pages => Err(for_postgresql_only("whole_pages")),
+            Some(_) if durability.synchronous_standby => Err(for_postgresql_only("synchronous_standby")),
             Some("redis" | "rediss" | "redis+unix" | "unix" | "valkey" | "valkeys" | "valkey+unix") => {
                 redis::open(url).map(Store::Redis)
             }

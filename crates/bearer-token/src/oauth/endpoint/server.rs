@@ -18,6 +18,9 @@ use crate::{
     transport::DynTransport,
 };
 
+/// Paths of metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3).
+const METADATA: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+
 /// What identifies the authorization server.
 #[derive(Clone)]
 pub(crate) enum Server {
@@ -55,6 +58,12 @@ impl Server {
                     None => {}
                 }
                 let url = EndpointUrl::parse(&url, allow_plaintext, problems)?;
+                if METADATA.iter().any(|metadata| url.uri().path().contains(metadata)) {
+                    let problem = Problem::new("url", "found the URL of a server's metadata")
+                        .expecting("that of its token endpoint");
+                    problems.add(problem.advise(Advice::text("write what the metadata have as `token_endpoint`")));
+                    return None;
+                }
                 Some(CheckedServer::Url { url, issuer })
             }
             Server::Issuer(issuer) => Issuer::parse(&issuer, allow_plaintext, problems).map(CheckedServer::Issuer),

@@ -16,5 +16,8 @@ pub(super) fn open(url: &str, durability: Durability) -> Result<Store, Problem> 
     if durability.whole_pages {
         store = store.whole_pages();
     }
+    if durability.synchronous_standby {
+        store = store.synchronous_standby();
+    }
     Ok(store)
 }
