@@ -24,6 +24,7 @@ fn every_configuration_of_the_guide_builds() {
             });
             let file = file.replace("file = \"rsa.pem\"", "file = \"keys/rsa.pem\"");
             let file = file.replace("/run/secrets/client", "keys/client-secret.txt");
+            let file = file.replace("/run/secrets/billing-token", "keys/client-secret.txt");
             let file = ["vault", "databricks"].iter().fold(file, |file, name| {
                 file.replace(&format!("/var/run/secrets/tokens/{name}"), "keys/refresh-token.txt")
             });

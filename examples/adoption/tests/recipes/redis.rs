@@ -63,14 +63,16 @@ async fn an_open_connection_gets_the_renewed_token() {
         }
     };
     let pass_time = async {
-        loop {
+        // Beyond the life of the first token, and before a third one.
+        for _ in 0..28 {
             clock.advance(Duration::from_secs(5));
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        tokio::time::sleep(Duration::from_secs(10)).await;
     };
     tokio::select! {
         command = renewed => assert!(command.contains("reporting"), "{command}"),
-        () = pass_time => {}
+        () = pass_time => panic!("the open connection got no second token"),
     }
     drop(connection);
 }
@@ -156,8 +158,11 @@ async fn a_real_server_checks_each_token() {
     let error = server.connect(&ManualClock::new()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ::redis::ErrorKind::AuthenticationFailed, "{error}");
     let refused = server.authentications().await;
-    for _ in 0..200 {
-        clock.advance(Duration::from_secs(5));
+    for step in 0..500 {
+        // Beyond the life of the first token, and before a third one, which would be refused.
+        if step < 28 {
+            clock.advance(Duration::from_secs(5));
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
         if server.authentications().await.0 > refused.0 {
             break;
