@@ -36,6 +36,9 @@ func check(file string) error {
 	if err := found.Validate(); err != nil && err.Error() != "" {
 		return err
 	}
+	if err := checkFieldConfigs(text); err != nil {
+		return err
+	}
 	ids := map[uint32]bool{}
 	queries := 0
 	for _, one := range found.Panels {
@@ -49,6 +52,9 @@ func check(file string) error {
 		ids[*panel.Id] = true
 		if _, known := panel.Options.(map[string]any); known || panel.Options == nil {
 			return fmt.Errorf("panel %q is of the type %q, which is not known", *panel.Title, panel.Type)
+		}
+		if len(panel.Targets) == 0 {
+			return fmt.Errorf("panel %q has no query", *panel.Title)
 		}
 		for _, target := range panel.Targets {
 			query, ok := target.(*prometheus.Dataquery)
@@ -69,5 +75,25 @@ func check(file string) error {
 		return fmt.Errorf("found no query")
 	}
 	fmt.Printf("%d panels with %d queries are as Grafana's types have them\n", len(ids), queries)
+	return nil
+}
+
+// The strict reader of a panel reads its `fieldConfig` loosely, except for the part `custom`.
+func checkFieldConfigs(text []byte) error {
+	var raw struct {
+		Panels []struct {
+			Title       string          `json:"title"`
+			FieldConfig json.RawMessage `json:"fieldConfig"`
+		} `json:"panels"`
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	for _, panel := range raw.Panels {
+		err := new(dashboard.FieldConfigSource).UnmarshalJSONStrict(panel.FieldConfig)
+		if err != nil && err.Error() != "" {
+			return fmt.Errorf("panel %q: %w", panel.Title, err)
+		}
+	}
 	return nil
 }
