@@ -36,7 +36,7 @@ async fn token(config: &Config, ca: &Path) -> Ended {
 /// A new process has 95 ms for its TLS connection to the store. Without optimization, on a machine that is busy, that
 /// does not suffice each time: then it fetches for itself.
 async fn shares_by_tls(store: &str, files: &Files) {
-    const TRIES: usize = 30;
+    const TRIES: usize = 150;
     let server = AuthorizationServer::start().unwrap();
     let config = config(&server, store);
     let mut tokens = Vec::new();
