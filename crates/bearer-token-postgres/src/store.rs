@@ -58,7 +58,12 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// )
 /// ```
 ///
-/// A row stays after its record has ended. [`remove_ended`](Self::remove_ended) removes such rows.
+/// A row stays after its record has ended. [`remove_ended`](Self::remove_ended) removes such rows. Where a configuration
+/// makes the store, no code can call it. A job of the database does the same, such as one of `pg_cron` once a day:
+///
+/// ```sql
+/// DELETE FROM bearer_token WHERE GREATEST(ends, leased, 'epoch') < clock_timestamp() - interval '1 day'
+/// ```
 #[derive(Clone)]
 pub struct PostgresStore {
     connection: Arc<Connection>,

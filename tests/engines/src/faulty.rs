@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,8 @@ pub enum Fault {
     IgnoresTheRecord,
     /// It keeps its failures for itself, so the others do not pause with it.
     SharesNoFailure,
+    /// Its store acknowledges the mark of a refresh token, the first save under a lease, and loses it.
+    LosesMarks,
 }
 
 /// The store of a replica that has one of these faults, or none.
@@ -30,11 +32,13 @@ pub struct Faulty<S> {
     fault: Option<Fault>,
     /// Whether the last fetch failed.
     failed: Arc<AtomicBool>,
+    /// The fence of the last lease under which a mark was lost.
+    lost_under: AtomicU64,
 }
 
 impl<S> Faulty<S> {
     pub fn new(store: S, fault: Option<Fault>, failed: Arc<AtomicBool>) -> Self {
-        Faulty { store, fault, failed }
+        Faulty { store, fault, failed, lost_under: AtomicU64::new(0) }
     }
 
     fn is(&self, fault: Fault) -> bool {
@@ -71,6 +75,9 @@ impl<S: SharedStore> SharedStore for Faulty<S> {
         if self.is(Fault::SharesNoFailure) && self.failed.load(Ordering::Relaxed) {
             self.store.release(key, fence).await?;
             return Ok(Saved::Saved(Version::new(fence.get())));
+        }
+        if self.is(Fault::LosesMarks) && self.lost_under.swap(fence.get(), Ordering::Relaxed) != fence.get() {
+            return Ok(Saved::Saved(seen));
         }
         match self.store.save(key, record, life, fence, seen).await? {
             Saved::Changed(found) if self.is(Fault::IgnoresTheRecord) => {

@@ -10,11 +10,13 @@ use bearer_token::{
     platform::Platform,
     shared::{SealingKeys, SharedRefreshToken},
 };
-use bearer_token_testing::Consent;
+use bearer_token_testing::{Consent, Fault as Outage};
 use engines::{
+    faulty::Fault,
     fleet::Worker,
     job::{Job, Store},
     postgres_server::PostgresServer,
+    until,
     world::{KEY, World},
 };
 
@@ -83,4 +85,40 @@ async fn l59_a_refresh_token_is_spent_once() {
     for token in issued.iter().take(500) {
         assert!(!log.contains(token.as_str()) && !table.contains(token.as_str()), "a token is in the log or the table");
     }
+}
+
+/// How often a refresh token is spent again after a holder was killed while the server responded: the server has spent the
+/// token, and nothing but the holder's mark tells.
+async fn spent_again(fault: Option<Fault>) -> u64 {
+    let postgres = PostgresServer::start().await;
+    let store = postgres.store();
+    store.create_table().await.unwrap();
+    let world = World::new(Duration::from_secs(60));
+    let server = &world.server;
+    let grant = RefreshToken::new(SharedRefreshToken::new(store, SealingKeys::new(KEY), "consent"));
+    let consent = server.consent(Consent::new("app", "alice")).unwrap();
+    grant.replace(&Platform::system(), consent).await.unwrap();
+    let job = Job { every_ms: 50, fault, ..world.job(Store::Postgres { url: postgres.url(), lease_ms: LEASE }) };
+    server.token_endpoint().next(Outage::stall());
+    let holder = Worker::start(&job);
+    until("the token is sent", Duration::from_secs(60), async || server.count().token_requests > 0).await;
+    holder.kill();
+    let next = Worker::start(&job);
+    let looked = async || next.tally().failed > 0 || server.count().token_requests > 1;
+    until("the next process looks", Duration::from_secs(60), looked).await;
+    tokio::time::sleep(Duration::from_millis(LEASE * 2)).await;
+    drop(next);
+    server.count().refresh_tokens_reused
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_mark_outlives_the_holder_that_is_killed() {
+    assert_eq!(spent_again(None).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_mark_that_is_lost_is_noticed() {
+    assert!(spent_again(Some(Fault::LosesMarks)).await > 0);
 }

@@ -159,7 +159,8 @@ async fn make(job: &Job) -> Result<TokenProvider> {
         Store::None => alone(job, endpoint(job)?),
         Store::Postgres { url, lease_ms } => {
             let keys = SealingKeys::file(&job.keys);
-            let store = SharedRefreshToken::new(PostgresStore::from_url(url)?.test_server(), keys, "consent");
+            let store = Faulty::new(PostgresStore::from_url(url)?.test_server(), job.fault, Arc::default());
+            let store = SharedRefreshToken::new(store, keys, "consent");
             let grant = RefreshToken::new(store.lease_for(Duration::from_millis(*lease_ms)));
             let builder = TokenEndpoint::builder(&job.token_url, grant);
             alone(job, builder.client_auth(ClientAuth::public("app")).build()?)
