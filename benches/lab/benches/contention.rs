@@ -1,6 +1,12 @@
 //! The cost of attaching a cached token from many tasks at once.
 
-use std::{process::ExitCode, thread};
+use std::{
+    hint,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
 
 use lab::{
     contenders::{self, Profile, Role},
@@ -25,7 +31,9 @@ fn main() -> ExitCode {
         .filter(|profile| profile.base == contenders::TOWER && profile.role != Role::PeerByHand)
         .map(|profile| (profile, runtime.block_on(contenders::warm(profile.name))))
         .collect();
+    let before = line_moves_in_ns();
     let measured: Vec<Runs> = TASKS.iter().map(|&tasks| measure(&runtime, &contestants, tasks)).collect();
+    let after = line_moves_in_ns();
 
     let mut report = Report::new("contention");
     let find = |role| contestants.iter().position(|(profile, _)| profile.role == role).expect("everyone is there");
@@ -48,6 +56,10 @@ fn main() -> ExitCode {
         rounds(ROUNDS),
         median(measured.iter().map(|runs| runs.median(|turns| turns.noise(constant)))) * 100.0
     ));
+    report.text(format!(
+        "A cache line moved from one thread to the other in {before:.0} ns before these runs, and in {after:.0} ns after them. \
+         That is what sharing a reference count costs, and so what there is to gain."
+    ));
     report.plot(Plot {
         name: "contention".to_owned(),
         title: "Throughput by tasks, static layer = 1".to_owned(),
@@ -68,6 +80,29 @@ fn main() -> ExitCode {
         report.at_least(&format!("contention-{tasks}"), &what, 1.1, runs.each(|turns| turns.ratio(constant, ours)));
     }
     report.finish()
+}
+
+/// The time in which a cache line that one thread wrote is written by another one: half of a round trip, the median of some.
+fn line_moves_in_ns() -> f64 {
+    const TRIPS: u64 = 100_000;
+    let round = || {
+        let line = AtomicU64::new(0);
+        let answer = |own: u64| {
+            for turn in (own..2 * TRIPS).step_by(2) {
+                while line.load(Ordering::Acquire) != turn {
+                    hint::spin_loop();
+                }
+                line.store(turn + 1, Ordering::Release);
+            }
+        };
+        let started = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| answer(1));
+            answer(0);
+        });
+        started.elapsed().as_nanos() as f64 / (2 * TRIPS) as f64
+    };
+    median((0..9).map(|_| round()))
 }
 
 fn measure(runtime: &Runtime, contestants: &[(Profile, Box<dyn Driver>)], tasks: u64) -> Runs {

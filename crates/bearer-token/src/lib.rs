@@ -21,7 +21,7 @@
 //! // Cold: nothing is there yet, so wait once.
 //! assert_eq!(provider.authorize(&mut request)?, Authorized::NotReady);
 //! provider.token().await?;
-//! // Warm, from now on: one lock-free read, one header insert.
+//! // Warm, from now on: one read that never waits for a lock, one header insert.
 //! let Authorized::Inserted(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
 //! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
 //! // And if the API responds with 401:

@@ -35,7 +35,11 @@ impl Endpoints {
             issuer: member("issuer"),
         };
         if registration.is_discovered {
-            let missing = || usage("the configuration has no `token_endpoint.url`; add `--issuer`");
+            let missing = || {
+                usage(
+                    "found no `token_endpoint.url`; expected it in the configuration, or `--issuer`, if the server has metadata",
+                )
+            };
             endpoints.token = member("token_endpoint").ok_or_else(missing)?;
         }
         if login.device {
@@ -84,8 +88,14 @@ async fn metadata(issuer: &Url) -> anyhow::Result<Value> {
         }
         return Ok(metadata);
     }
-    let message = "found no metadata of the issuer; expected it below `/.well-known/`: check `--issuer`, or give \
-                   `--device-url` or `--authorization-url` in its place";
-    let error = failed(message);
-    Err(if is_down { error } else { error.with_retry(Retry::AfterChange) }.into())
+    Err(if is_down {
+        Error::new(ErrorKind::Unavailable, "the issuer's server responded with a status of 500 or above; try again later")
+    } else {
+        failed(
+            "found no metadata of the issuer; expected it below `/.well-known/`: check `--issuer`, or leave it out, with \
+             `token_endpoint.url` in the configuration, and `--device-url` or `--authorization-url`",
+        )
+        .with_retry(Retry::AfterChange)
+    }
+    .into())
 }

@@ -36,7 +36,7 @@ async fn token(config: &Config, ca: &Path) -> Ended {
 /// A new process has 95 ms for its TLS connection to the store. Without optimization, on a machine that is busy, that
 /// does not suffice each time: then it fetches for itself.
 async fn shares_by_tls(store: &str, files: &Files) {
-    const TRIES: usize = 30;
+    const TRIES: usize = 150;
     let server = AuthorizationServer::start().unwrap();
     let config = config(&server, store);
     let mut tokens = Vec::new();
@@ -65,7 +65,7 @@ async fn shares_by_tls(store: &str, files: &Files) {
 async fn a_token_is_shared_on_redis_by_tls() {
     let directory = tempfile::tempdir().unwrap();
     let files = Files::make(directory.path());
-    let (server, port) = tls::redis(&files).await;
+    let (server, port) = tls::redis(&files, "no").await;
     shares_by_tls(&format!("rediss://localhost:{port}"), &files).await;
     drop(server);
 }
@@ -75,7 +75,7 @@ async fn a_token_is_shared_on_redis_by_tls() {
 async fn a_token_is_shared_on_postgresql_by_tls() {
     let directory = tempfile::tempdir().unwrap();
     let files = Files::make(directory.path());
-    let server = tls::postgres(&files).await;
+    let server = tls::postgres(&files, "").await;
     server.store().create_table().await.unwrap();
     shares_by_tls(&format!("{}?sslmode=require", server.url().replace("127.0.0.1", "localhost")), &files).await;
 }
