@@ -18,13 +18,20 @@ fn every_configuration_of_the_guide_builds() {
             if !file.contains("allow_origins") {
                 continue;
             }
+            for (_, rest) in
+                file.match_indices("secret = { file = \"").map(|(at, found)| file.split_at(at + found.len()))
+            {
+                let secret = rest.split('"').next().unwrap();
+                // Such a file would send the secret of the client to the API.
+                assert!(!file.contains(&format!("token = {{ file = \"{secret}\"")), "{name}: {secret}\n{file}");
+            }
             let file = variables.iter().fold(file, |file, variable| {
                 let value = "{ value = \"https://runner.example.com/token?job=1\"";
                 file.replace(&format!("{{ env = \"{variable}\""), value)
             });
             let file = file.replace("file = \"rsa.pem\"", "file = \"keys/rsa.pem\"");
             let file = file.replace("/run/secrets/client", "keys/client-secret.txt");
-            let file = file.replace("/run/secrets/billing-token", "keys/client-secret.txt");
+            let file = file.replace("/run/secrets/billing-token", "keys/refresh-token.txt");
             let file = ["vault", "databricks"].iter().fold(file, |file, name| {
                 file.replace(&format!("/var/run/secrets/tokens/{name}"), "keys/refresh-token.txt")
             });

@@ -11,6 +11,7 @@
 use std::{fs, path::Path};
 
 mod configuration;
+mod errors;
 mod fleets;
 mod life;
 mod observability;

@@ -1,6 +1,9 @@
 //! The streaming credentials provider of redis.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    iter,
+    process::{Child, Command, Stdio},
+};
 
 use ::redis::{AsyncConnectionConfig, RedisResult, aio::MultiplexedConnection};
 use adoption::redis::RedisCredentials;
@@ -27,53 +30,56 @@ async fn server() -> (String, mpsc::UnboundedReceiver<String>) {
                 return;
             }
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            for _ in 0..text.lines().filter(|line| line.starts_with('*')).count() {
-                stream.write_all(b"+OK\r\n").await.unwrap();
-            }
+            let count = text.lines().filter(|line| line.starts_with('*')).count();
+            // A command is reported before it is answered.
             if text.contains("AUTH") {
                 sender.send(text).unwrap();
             }
+            stream.write_all("+OK\r\n".repeat(count).as_bytes()).await.unwrap();
         }
     });
     (url, commands)
+}
+
+/// How often an open connection looks for a renewed token.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The looks within the life of a token.
+const LOOKS: usize = 20;
+
+fn credentials(clock: &ManualClock) -> RedisCredentials {
+    RedisCredentials {
+        username: "reporting".to_owned(),
+        provider: numbered(clock),
+        platform: Platform::system().with_clock(clock.clone()),
+        interval: INTERVAL,
+    }
+}
+
+/// Waits until an open connection has used the token that it found, and waits for its next look.
+async fn looked(clock: &ManualClock) {
+    let waits = tokio::time::timeout(Duration::from_secs(60), clock.wait_for_sleepers(1));
+    waits.await.unwrap_or_else(|_| panic!("the connection looks for no token any more"));
 }
 
 #[tokio::test]
 async fn an_open_connection_gets_the_renewed_token() {
     let clock = ManualClock::new();
     let (url, mut commands) = server().await;
-    let credentials = RedisCredentials {
-        username: "reporting".to_owned(),
-        provider: numbered(&clock),
-        platform: Platform::system().with_clock(clock.clone()),
-        interval: Duration::from_secs(5),
-    };
-    let config = AsyncConnectionConfig::new().set_credentials_provider(credentials);
+    let config = AsyncConnectionConfig::new().set_credentials_provider(credentials(&clock));
     let client = ::redis::Client::open(url).unwrap();
     let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
     let first = commands.recv().await.unwrap();
     assert!(first.contains("reporting") && first.contains("token-1"), "{first}");
+    looked(&clock).await;
     // One look starts the refresh in the background, a later one finds its token.
-    let renewed = async {
-        loop {
-            let command = commands.recv().await.unwrap();
-            if command.contains("token-2") {
-                return command;
-            }
-        }
-    };
-    let pass_time = async {
-        // Beyond the life of the first token, and before a third one.
-        for _ in 0..28 {
-            clock.advance(Duration::from_secs(5));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    };
-    tokio::select! {
-        command = renewed => assert!(command.contains("reporting"), "{command}"),
-        () = pass_time => panic!("the open connection got no second token"),
+    let mut renewed = Vec::new();
+    for _ in 0..LOOKS {
+        clock.advance(INTERVAL);
+        looked(&clock).await;
+        renewed.extend(iter::from_fn(|| commands.try_recv().ok()).filter(|command| !command.contains("token-1")));
     }
+    let [command] = &renewed[..] else { panic!("one renewal in the life of a token: {renewed:?}") };
+    assert!(command.contains("reporting") && command.contains("token-2"), "{command}");
     drop(connection);
 }
 
@@ -109,13 +115,7 @@ impl Server {
 
     /// A connection whose tokens come from a provider on this clock.
     async fn connect(&self, clock: &ManualClock) -> RedisResult<MultiplexedConnection> {
-        let credentials = RedisCredentials {
-            username: "reporting".to_owned(),
-            provider: numbered(clock),
-            platform: Platform::system().with_clock(clock.clone()),
-            interval: Duration::from_secs(5),
-        };
-        let config = AsyncConnectionConfig::new().set_credentials_provider(credentials);
+        let config = AsyncConnectionConfig::new().set_credentials_provider(credentials(clock));
         self.client().get_multiplexed_async_connection_with_config(&config).await
     }
 
@@ -147,6 +147,7 @@ async fn a_real_server_checks_each_token() {
     let mut connection = server.connect(&clock).await.unwrap();
     let user: String = ::redis::cmd("ACL").arg("WHOAMI").query_async(&mut connection).await.unwrap();
     assert_eq!(user, "reporting");
+    looked(&clock).await;
     let (connected, failed) = server.authentications().await;
     assert!(connected >= 1 && failed == 0, "{connected} {failed}");
 
@@ -158,12 +159,10 @@ async fn a_real_server_checks_each_token() {
     let error = server.connect(&ManualClock::new()).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), ::redis::ErrorKind::AuthenticationFailed, "{error}");
     let refused = server.authentications().await;
-    for step in 0..500 {
-        // Beyond the life of the first token, and before a third one, which would be refused.
-        if step < 28 {
-            clock.advance(Duration::from_secs(5));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    // Less than the life of the second token, after which the provider would send a third one.
+    for _ in 0..LOOKS {
+        clock.advance(INTERVAL);
+        looked(&clock).await;
         if server.authentications().await.0 > refused.0 {
             break;
         }

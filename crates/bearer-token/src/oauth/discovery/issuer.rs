@@ -164,4 +164,17 @@ mod tests {
         }
         assert!(locations("http://as.example.com", true).is_ok());
     }
+
+    #[test]
+    fn the_url_of_metadata_leads_to_the_issuer_in_it() {
+        for known in WELL_KNOWN {
+            let expected = format!(
+                "issuer: found the URL of metadata (`{known}`); expected the issuer: write the value of `issuer` in \
+                 that document"
+            );
+            for issuer in [format!("https://as.example.com{known}"), format!("https://as.example.com/marker{known}")] {
+                assert_eq!(locations(&issuer, false), Err(expected.clone()));
+            }
+        }
+    }
 }

@@ -154,6 +154,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn paths_of_other_metadata_are_usable() {
+        for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/mcp"] {
+            let url = format!("https://api.example.com{path}");
+            let api = resource(&url);
+            assert_eq!(api.metadata_named_by_challenge(&url).unwrap().to_string(), url);
+            let mut problems = Problems::default();
+            assert!(parse("metadata_url", &url, false, &mut problems).is_some(), "{:?}", problems.into_vec());
+        }
+    }
+
     // shows: 9728/7.1
     #[test]
     fn l70_a_challenge_can_only_lead_to_the_resources_own_origin() {
