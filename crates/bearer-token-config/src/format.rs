@@ -1,12 +1,12 @@
 //! Configuration files: TOML and JSON.
 
-use std::{io, ops::Range, path::Path};
+use std::{collections::BTreeSet, io, ops::Range, path::Path};
 
 use bearer_token::{Error, Problem};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroizing;
 
-use crate::{json, report::Report};
+use crate::{json, report::Report, sections::FIELDS};
 
 /// Reads a file: JSON if its name ends in `.json`, otherwise TOML.
 pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
@@ -65,22 +65,28 @@ pub(crate) fn from_toml(text: &str, report: &mut Report) -> Result<Value, Error>
     Ok(Value::Object(read_table("", table, report)))
 }
 
-/// The field or table that is there more than once, by its name, if that is what is wrong.
+/// The field or table that is there more than once, if that is what is wrong. Only names of this crate's fields are shown:
+/// in text that is not TOML, a secret may be anywhere.
 fn repeated(text: &str, message: &str, span: Range<usize>) -> Option<String> {
     if !message.starts_with("duplicate key") {
         return None;
     }
-    let is_bare = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let field = text.get(span.clone()).filter(is_bare)?;
+    let fields = FIELDS.all_fields();
+    let known: BTreeSet<&str> = fields.iter().flat_map(|path| path.split('.')).collect();
+    let is_known = |path: &str| path.split('.').all(|name| known.contains(name.trim()));
+    let field = text.get(span.clone())?;
     let before = text.get(..span.start)?;
     let own_line = before.rsplit('\n').next().unwrap_or_default().trim_start();
     if let Some(parent) = own_line.strip_prefix('[') {
-        let parent = parent.trim_start_matches('[');
-        return Some(format!("the table `{parent}{field}` is there more than once"));
+        let table = format!("{}{field}", parent.trim_start_matches('['));
+        let table = if is_known(&table) { format!("the table `{table}`") } else { "a table".to_owned() };
+        return Some(format!("{table} is there more than once"));
     }
     let table = before.lines().rev().map(str::trim).find(|line| line.starts_with('[') && line.ends_with(']'));
+    let table = table.filter(|table| is_known(table.trim_matches(['[', ']'])));
     let table = table.map(|table| format!(" below `{table}`")).unwrap_or_default();
-    Some(format!("`{field}`{table} is there more than once"))
+    let field = if is_known(field) { format!("`{field}`") } else { "a field".to_owned() };
+    Some(format!("{field}{table} is there more than once"))
 }
 
 /// The provider's name in TOML that cannot be read, if it is a simple string before the first table.

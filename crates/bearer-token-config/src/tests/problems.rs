@@ -255,3 +255,19 @@ fn what_belongs_into_a_table_is_said() {
         assert!(problem.to_string().contains(expected) && !error.to_string().contains("planted"), "{error}");
     }
 }
+
+/// Text that cannot be read may have a secret in the place of a name.
+#[test]
+fn repeated_names_that_are_no_fields_are_not_shown() {
+    for (text, expected) in [
+        ("marker = 1\nmarker = 2\n", "a field is there more than once"),
+        ("[token_endpoint]\nmarker = 1\nmarker = 2\n", "a field below `[token_endpoint]` is there more than once"),
+        ("[marker]\nurl = 1\nurl = 2\n", "`url` is there more than once"),
+        ("[marker]\n[marker]\n", "a table is there more than once"),
+        ("[marker.jwt]\n[marker.jwt]\n", "a table is there more than once"),
+        ("[jwt.key]\n[jwt.key]\n", "the table `jwt.key` is there more than once"),
+    ] {
+        let error = ProviderConfig::from_toml(text).err().unwrap().to_string();
+        assert!(error.contains(expected) && !error.contains("marker"), "{text}: {error}");
+    }
+}
