@@ -79,14 +79,20 @@ fn repeated(text: &str, message: &str, span: Range<usize>) -> Option<String> {
     let own_line = before.rsplit('\n').next().unwrap_or_default().trim_start();
     if let Some(parent) = own_line.strip_prefix('[') {
         let table = format!("{}{field}", parent.trim_start_matches('['));
-        let table = if is_known(&table) { format!("the table `{table}`") } else { "a table".to_owned() };
-        return Some(format!("{table} is there more than once"));
+        return Some(if is_known(&table) {
+            format!("the table `{table}` is there more than once")
+        } else {
+            "a table is there more than once".to_owned()
+        });
     }
     let table = before.lines().rev().map(str::trim).find(|line| line.starts_with('[') && line.ends_with(']'));
     let table = table.filter(|table| is_known(table.trim_matches(['[', ']'])));
     let table = table.map(|table| format!(" below `{table}`")).unwrap_or_default();
-    let field = if is_known(field) { format!("`{field}`") } else { "a field".to_owned() };
-    Some(format!("{field}{table} is there more than once"))
+    Some(if is_known(field) {
+        format!("`{field}`{table} is there more than once")
+    } else {
+        format!("a field{table} is there more than once")
+    })
 }
 
 /// The provider's name in TOML that cannot be read, if it is a simple string before the first table.
