@@ -198,8 +198,8 @@ async fn connect(connections: &Connections<Server>) -> Result<InUse<'_, Server>,
     })
 }
 
-/// Drives a connection, until it ends. It also ends if a commit was acknowledged before a standby had it, because somebody
-/// cancelled the wait: then the statement has no result, rather than one that a promotion may lose.
+/// Drives a connection, until it ends. It also ends if a commit was acknowledged before a standby had it, because an
+/// administrator cancelled the wait. Then the statement has no result, rather than one that a promotion may lose.
 async fn read_and_write<S, T>(mut traffic: tokio_postgres::Connection<S, T>)
 where
     S: AsyncRead + AsyncWrite + Unpin,

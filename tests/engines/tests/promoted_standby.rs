@@ -98,7 +98,7 @@ async fn no_refresh_token_is_spent_twice_across_a_promotion() {
 /// Without a synchronous standby, a promotion brings an old token back. A store that asks for one sends none at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
-async fn a_server_without_a_synchronous_standby_is_refused_before_a_token_is_sent() {
+async fn without_a_synchronous_standby_no_token_is_sent() {
     let (mut primary, mut standby) = both().await;
     let world = World::new(Duration::from_secs(60));
     let url = url(&primary, &standby);

@@ -118,13 +118,13 @@ fn a_failover_that_loses_writes_costs_one_exchange_more() {
 
 /// A token in the record seems younger or older, so its end is not judged.
 #[test]
-fn a_step_of_the_stores_clock_costs_one_exchange_for_each_other_replica() {
+fn a_step_of_the_clock_costs_one_exchange_each() {
     let world = World { allowed: 2, ..one_of(&[Fault::ClockAhead, Fault::ClockBack]) };
     assert_eq!(most("the store's clock steps", world), 2);
 }
 
 #[test]
-fn a_lease_that_a_crash_and_a_step_leave_behind_is_not_waited_for() {
+fn a_lease_left_by_a_crash_and_a_step_is_not_waited_for() {
     let faults = &[Fault::Crash, Fault::ClockBack];
     let world = World { budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) };
     most("a crash, and then the clock steps", World { only: Some(properties::IN_VAIN), except: None, ..world });

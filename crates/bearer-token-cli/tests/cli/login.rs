@@ -294,3 +294,42 @@ async fn a_login_needs_a_store_and_private_endpoints() {
         assert!(ended.err.contains(named), "{line:?}: {}", ended.err);
     }
 }
+
+#[tokio::test]
+async fn an_issuer_that_is_down_is_told_from_one_without_metadata() {
+    for (status, expected, words) in [
+        (StatusCode::SERVICE_UNAVAILABLE, 5, "try again later"),
+        (StatusCode::NOT_FOUND, 4, "`token_endpoint.url` in the configuration"),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new().fallback(move || async move { status });
+        // It ends with the test's runtime.
+        #[allow(clippy::disallowed_methods, reason = "a server of a test")]
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let config = config(&url);
+        let ended = cli(&["login", "--config", &config.path, "--issuer", &url]).await;
+        ended.assert_status(expected);
+        assert!(ended.err.contains(words), "{status}: {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn a_login_without_a_token_endpoint_names_both_ways() {
+    let (_, url) = Server::start().await;
+    let text = format!(
+        r#"
+        [refresh_token]
+        file = "refresh.json"
+        [token_endpoint]
+        issuer = "{url}"
+        client = {{ id = "app", secret = "planted-client-secret" }}
+        "#
+    );
+    let config = Config::new("discovered.toml", text);
+    let line = ["login", "--config", &config.path, "--device-url", &format!("{url}/device")];
+    let ended = cli(&line).await;
+    ended.assert_status(2);
+    assert!(ended.err.contains("`token_endpoint.url`") && ended.err.contains("`--issuer`"), "{}", ended.err);
+    assert_nothing_secret(&ended);
+}

@@ -46,7 +46,7 @@ pub(crate) mod document;
 mod issuer;
 mod metadata;
 
-pub(crate) use self::issuer::Issuer;
+pub(crate) use self::issuer::{Issuer, WELL_KNOWN};
 use self::{
     document::{Absent, Owner},
     metadata::{Unusable, token_endpoint},

@@ -47,7 +47,7 @@ async fn the_callers_own_authorization_always_goes_out_untouched() {
 }
 
 #[tokio::test]
-async fn a_header_of_another_name_goes_out_untouched_if_the_caller_set_it() {
+async fn another_header_that_the_caller_set_stays() {
     let key = http::HeaderName::from_static("x-api-key");
     let sending = Sending::new().header(key.as_str());
     let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("https://api.example.com");

@@ -50,8 +50,8 @@ pub struct ProviderStatus {
     pub generation: Option<u32>,
     /// The time of day at which the bearer in service expires, if there is one and it expires.
     pub expires_at: Option<SystemTime>,
-    /// The time for which the bearer in service can still be sent, if there is one and it expires. It is not sent in its last
-    /// seconds, so this is less than the time until `expires_at`.
+    /// The time for which the bearer in service can still be sent, if there is one and it expires. It is not sent in
+    /// its last seconds, so this is less than the time until `expires_at`.
     pub remaining_life: Option<Duration>,
     /// Whether a fetch is in progress.
     pub is_fetching: bool,

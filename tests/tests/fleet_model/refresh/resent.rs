@@ -52,7 +52,7 @@ fn a_caller_that_leaves_prolongs_no_period() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_prolongs_no_period_for_those_who_know() {
+fn a_clock_set_back_prolongs_no_known_period() {
     resends("a period, a fault, and the clock is set back", SET_BACK);
     resends("a period, two faults, and the clock is set back", TWO_LOST);
 }

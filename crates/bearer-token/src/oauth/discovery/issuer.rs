@@ -98,7 +98,8 @@ impl fmt::Debug for Issuer {
 }
 
 /// RFC 8414 section 3, and `OpenID` Connect Discovery 1.0 section 4.
-const WELL_KNOWN: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+pub(crate) const WELL_KNOWN: [&str; 2] =
+    ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 
 #[cfg(test)]
 mod tests {

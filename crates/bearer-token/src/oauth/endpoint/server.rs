@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::{
     oauth::{
         client_auth::Audience,
-        discovery::{Discovery, Issuer},
+        discovery::{Discovery, Issuer, WELL_KNOWN},
         endpoint::location::Location,
         endpoint_url::EndpointUrl,
         request::wire,
@@ -17,9 +17,6 @@ use crate::{
     problem::{Advice, Problem, Problems},
     transport::DynTransport,
 };
-
-/// Paths of metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3).
-const METADATA: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
 /// What identifies the authorization server.
 #[derive(Clone)]
@@ -58,7 +55,7 @@ impl Server {
                     None => {}
                 }
                 let url = EndpointUrl::parse(&url, allow_plaintext, problems)?;
-                if METADATA.iter().any(|metadata| url.uri().path().contains(metadata)) {
+                if WELL_KNOWN.iter().any(|metadata| url.uri().path().contains(metadata)) {
                     let problem = Problem::new("url", "found the URL of a server's metadata")
                         .expecting("that of its token endpoint");
                     problems.add(problem.advise(Advice::text("write what the metadata have as `token_endpoint`")));

@@ -67,7 +67,7 @@ async fn an_old_record_that_is_put_back_costs_a_rejection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_too_large_for_a_record_serves_its_own_replica() {
+async fn a_token_too_large_for_a_record_serves_its_replica() {
     let world = World::new();
     let requests = Arc::new(AtomicUsize::new(0));
     let provider = || {

@@ -43,9 +43,9 @@ pub trait Connector: Send + Sync + 'static {
 /// The connections of a store: one for each tokio runtime of the process, for 64 of them at most.
 ///
 /// A connection is made at the first call, and again after it broke. An attempt that takes longer than a call goes on
-/// for the next one, which makes another if it has failed by then. A connection that was idle for 30 s is asked first whether it still works: a load balancer may
-/// have dropped it silently. If it says nothing for 25 ms, another one is made, and the first of them to work is used.
-/// If none can be made, the old one has 80 ms in all.
+/// for the next one, which makes another if it has failed by then. A connection that was idle for 30 s is asked first
+/// whether it still works: a load balancer may have dropped it silently. If it says nothing for 25 ms, another one is
+/// made, and the first of them to work is used. If none can be made, the old one has 80 ms in all.
 ///
 /// A store that implements [`SharedStore`](super::SharedStore) can use it; those for Redis and PostgreSQL do:
 ///
