@@ -1,8 +1,9 @@
 //! A map of providers, while tenants come and go, fail, hang and are revoked, beside an oracle.
 //!
-//! Each seed is played in virtual time on one thread, where it decides the order of everything, and on several threads,
-//! where it decides only what happens. A failure names its seed. `CHAOS_SEED=7` plays one again, and `CHAOS_SEEDS=1000`
-//! that many.
+//! Each seed is played in virtual time on one thread, where it decides the order of everything but evictions, and on
+//! several threads, where it decides only what happens. Which provider is evicted also depends on the hash of its key,
+//! whose seed is the process's own, because no client may guess it. A failure names its seed. `CHAOS_SEED=7` plays one
+//! again, a few times if need be, and `CHAOS_SEEDS=1000` that many.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod callers;
@@ -74,8 +75,9 @@ fn every_planted_fault_is_seen() {
         (Planted::LostWake, "a call never ended"),
         (Planted::LeakedProvider, "providers are alive"),
     ] {
-        let wrong = (1..=5).find_map(|seed| play::in_virtual_time(seed, planted).err());
-        assert!(wrong.as_ref().is_some_and(|wrong| wrong.contains(expected)), "{planted:?}: {wrong:?}");
+        // One fault may show in several ways.
+        let wrong: Vec<_> = (1..=5).filter_map(|seed| play::in_virtual_time(seed, planted).err()).collect();
+        assert!(wrong.iter().any(|wrong| wrong.contains(expected)), "{planted:?}: {wrong:?}");
     }
     let wrong = play::on_threads(1, Planted::SelectorMixesUp).err();
     assert!(wrong.as_ref().is_some_and(|wrong| wrong.contains("another key's token")), "{wrong:?}");

@@ -84,7 +84,7 @@ impl Play {
     }
 }
 
-/// The seed decides the order of everything.
+/// The seed decides the order of everything but evictions.
 pub(crate) fn in_virtual_time(seed: u64, planted: Planted) -> Result<Seen, String> {
     let world = World::new(seed);
     let play = Play::new(seed, world.platform(), planted, 60 * SECOND);
