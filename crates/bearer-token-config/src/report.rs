@@ -121,3 +121,12 @@ pub(crate) fn with_fields(problem: &Problem, setting: impl Fn(&str) -> Setting) 
 pub(crate) fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
+
+/// Turns an error of the core into a problem. Its message has both clauses: what was found, and what was expected.
+pub(crate) fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
+    let text = error.to_string();
+    match text.split_once("; expected ") {
+        Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
+        None => Problem::new(path, text),
+    }
+}

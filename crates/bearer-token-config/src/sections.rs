@@ -7,10 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use self::{
-    context::{Context, SetTransport},
-    shared::Sharing,
-    source::no_source,
-    sources::Sources,
+    context::{Context, SetTransport, Sharing, Sources, no_source},
     stand_in::StandIn,
 };
 use self::{

@@ -6,20 +6,29 @@ use std::{collections::BTreeSet, path::Path};
 
 #[cfg(feature = "http-transport")]
 use bearer_token::transport::HttpTransport;
-use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
+use bearer_token::{
+    Advice, Encoding, Problem, StaticToken, TokenProvider, TokenProviderBuilder, Value, oauth::TokenEndpointBuilder,
+    platform::Platform,
+};
 use zeroize::Zeroizing;
 
-use super::{shared::Sharing, sources::Sources, stand_in::StandIn};
+pub(crate) use self::{
+    sharing::Sharing,
+    sources::{Feed, Sources},
+};
+use super::stand_in::StandIn;
 #[cfg(feature = "http-transport")]
 use crate::kept::Settings;
 use crate::{
     given::Given,
     kept::Kept,
-    report::Report,
+    report::{Report, error_at},
     values::{Origin, ValueField, can_be_read, read_variable, reference_problem, text_problem},
 };
 
 mod secret;
+mod sharing;
+mod sources;
 
 /// Sets the transport of a token endpoint, which may use the stand-in in place of a server.
 pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder, StandIn) -> TokenEndpointBuilder + Send + Sync>;
@@ -262,13 +271,9 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Turns an error of the core into a problem. Its message has both clauses: what was found, and what was expected.
-pub(super) fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
-    let text = error.to_string();
-    match text.split_once("; expected ") {
-        Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
-        None => Problem::new(path, text),
-    }
+/// A stand-in where there is no source. It is never built, because problems were reported.
+pub(crate) fn no_source() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
 }
 
 /// The problem with a plain string that looks like a reference to an environment variable.

@@ -12,8 +12,11 @@ use bearer_token::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{context::Context, shared::Times, token_endpoint::EndpointFields};
-use crate::values::{Seconds, SecretField};
+use super::{context::Context, token_endpoint::EndpointFields};
+use crate::{
+    store::Times,
+    values::{Seconds, SecretField},
+};
 
 /// A refresh token (RFC 6749 section 6).
 #[derive(Default, Deserialize)]

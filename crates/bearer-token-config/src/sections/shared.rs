@@ -1,23 +1,18 @@
 //! The section `shared`: a store through which all replicas use one token.
 
 use bearer_token::{
-    Error, FetchContext, Identity, Problem, TokenProvider, TokenProviderBuilder, TokenSource,
+    Error, Problem,
     shared::{Fleet, SealingKeys},
 };
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use self::refresh_token::Times;
-use self::store::{Durability, Store};
-use super::{context::Context, source::no_source};
+use super::context::{Context, Sharing};
 use crate::{
-    given::Given,
+    store::{Durability, Store},
     values::{SecretField, Text},
 };
-
-mod refresh_token;
-mod store;
 
 /// The store that the replicas of a program share, so that they fetch one token instead of one each.
 #[derive(Default, Deserialize)]
@@ -43,22 +38,6 @@ pub(crate) struct SharedFields {
     /// Refuses a PostgreSQL whose commits wait for no standby (`synchronous_standby_names`), because a promoted standby
     /// may lack the latest refresh token.
     synchronous_standby: bool,
-}
-
-/// A fleet, and the name under which it shares.
-pub(crate) struct Sharing {
-    fleet: Fleet,
-    name: Option<String>,
-    namespace: String,
-    /// The store that the section names, with its keys. A fleet that code gives has one that is not known here.
-    store: Option<(Store, SealingKeys)>,
-}
-
-impl Sharing {
-    /// Shares by a fleet that code gives.
-    pub(crate) fn of(fleet: &Fleet, name: Option<String>) -> Self {
-        Sharing { fleet: fleet.clone(), name, namespace: String::new(), store: None }
-    }
 }
 
 const URL: &str = "shared.url";
@@ -91,14 +70,12 @@ impl SharedFields {
         };
         let store = Store::open(&url, durability).map_err(report).ok()?;
         let (keys, namespace) = (keys?, self.namespace.as_ref().map_or("", Text::as_str).to_owned());
-        let built = store.fleet(keys.clone()).namespace(namespace.clone()).build();
         let report = |error: Error| {
             for problem in error.problems() {
                 cx.report.add(problem.clone().at(KEY));
             }
         };
-        let fleet = built.map_err(report).ok()?;
-        Some(Sharing { fleet, name, namespace, store: Some((store, keys)) })
+        Sharing::in_store(store, keys, name, namespace).map_err(report).ok()
     }
 
     fn keys(field: &SecretField, cx: &mut Context<'_>) -> Option<SealingKeys> {
@@ -106,67 +83,5 @@ impl SharedFields {
             Some(file) => Some(SealingKeys::file(file)),
             None => cx.lines(KEY, field).map(|keys| SealingKeys::new(keys.as_str())),
         }
-    }
-}
-
-impl Context<'_> {
-    /// A builder on a source, which replicas share if that is configured.
-    ///
-    /// The sources of other sources are not shared: only the replica that fetches needs them.
-    pub(super) fn provider(&mut self, source: impl TokenSource) -> TokenProviderBuilder {
-        let Some(Sharing { fleet, name, .. }) = self.sharing.filter(|_| !self.is_inside_source()) else {
-            return TokenProvider::builder(source);
-        };
-        let variables = match self.given {
-            Given::Values(values) => values.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-            Given::Nothing | Given::Rehearsal => Vec::new(),
-        };
-        let source = OfVariables { source, variables };
-        if let Some(name) = name {
-            return TokenProvider::builder(fleet.share_as(name, source));
-        }
-        match fleet.share(source) {
-            Ok(shared) => TokenProvider::builder(shared),
-            Err(error) => {
-                let parts: Vec<_> = error.problems().iter().map(|problem| format!("`{}`", problem.path())).collect();
-                let found = format!("found nothing, although replicas cannot compare {}", parts.join(" and "));
-                let problem = Problem::new("shared.name", found);
-                self.report.add(problem.expecting("a name that tells this token from all others in the store"));
-                no_source()
-            }
-        }
-    }
-}
-
-/// A source whose tokens are those of some variables. So no two tenants share a token, whatever the variables do.
-struct OfVariables<S> {
-    source: S,
-    variables: Vec<String>,
-}
-
-impl<S: TokenSource> TokenSource for OfVariables<S> {
-    async fn fetch(&self, cx: FetchContext) -> Result<bearer_token::AccessToken, Error> {
-        self.source.fetch(cx).await
-    }
-
-    fn has_changed(&self) -> bool {
-        self.source.has_changed()
-    }
-
-    fn name(&self) -> std::borrow::Cow<'_, str> {
-        self.source.name()
-    }
-
-    fn challenge_test(&self) -> Option<bearer_token::ChallengeTest> {
-        self.source.challenge_test()
-    }
-
-    fn credential_in_use(&self) -> Option<bearer_token::CredentialInUse> {
-        self.source.credential_in_use()
-    }
-
-    fn identity(&self, identity: &mut Identity) {
-        identity.set("variables", &self.variables);
-        self.source.identity(identity);
     }
 }

@@ -1,7 +1,7 @@
 //! Where tokens come from: the source that the sections of a stage give.
 
 use bearer_token::{
-    Advice, Problem, Sending, Setting, StaticToken, TokenProvider, TokenProviderBuilder, Value,
+    Advice, Problem, Sending, Setting, TokenProviderBuilder, Value,
     jwt::SelfSigned,
     oauth::{ClientCredentials, JwtBearer, RefreshToken, TokenExchange, TokenType},
 };
@@ -172,9 +172,4 @@ fn only_one(path: &str, other: &str) -> Problem {
     Problem::new(path, format!("found beside {other}"))
         .expecting("only one way to get tokens")
         .advise(Advice::text("remove one of them"))
-}
-
-/// A stand-in where there is no source. It is never built, because problems were reported.
-pub(crate) fn no_source() -> TokenProviderBuilder {
-    TokenProvider::builder(StaticToken::new(""))
 }

@@ -9,9 +9,10 @@ use std::{
 use bearer_token::{Advice, Encoding, Problem, Value, secret};
 use zeroize::Zeroizing;
 
-use super::{Context, error_at, plain_reference};
+use super::{Context, plain_reference};
 use crate::{
     given::Given,
+    report::error_at,
     values::{Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable},
 };
 

@@ -4,7 +4,7 @@ use bearer_token::Problem;
 pub(super) use bearer_token_postgres::PostgresStore as Store;
 
 use super::Durability;
-use crate::sections::context::error_at;
+use crate::report::error_at;
 
 /// The store with this URL. Nothing is sent yet.
 pub(super) fn open(url: &str, durability: Durability) -> Result<Store, Problem> {

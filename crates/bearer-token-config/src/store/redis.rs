@@ -3,7 +3,7 @@
 use bearer_token::Problem;
 pub(super) use bearer_token_redis::RedisStore as Store;
 
-use crate::sections::context::error_at;
+use crate::report::error_at;
 
 /// The store with this URL. Nothing is sent yet.
 pub(super) fn open(url: &str) -> Result<Store, Problem> {

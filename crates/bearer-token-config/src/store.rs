@@ -1,12 +1,13 @@
-//! The engine that a URL names.
+//! The store that replicas share: its engine, which a URL names, and what is kept there.
+
+use std::time::Duration;
 
 use bearer_token::{
     Advice, Problem,
     oauth::RefreshToken,
-    shared::{Fleet, FleetBuilder, SealingKeys},
+    shared::{Fleet, FleetBuilder, SealingKeys, SharedRefreshToken},
+    store::SharedStore,
 };
-
-use super::refresh_token::Times;
 
 #[cfg_attr(not(feature = "postgres"), path = "store/no_postgres.rs")]
 mod postgres;
@@ -15,21 +16,41 @@ mod redis;
 
 /// What is accepted although a crash of the store's host may lose writes, and what is demanded.
 #[derive(Clone, Copy)]
-pub(super) struct Durability {
-    pub(super) test_server: bool,
-    pub(super) whole_pages: bool,
-    pub(super) synchronous_standby: bool,
+pub(crate) struct Durability {
+    pub(crate) test_server: bool,
+    pub(crate) whole_pages: bool,
+    pub(crate) synchronous_standby: bool,
+}
+
+/// When a refresh token is sent again whose response was lost.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) reusable_within: Option<Duration>,
+    pub(crate) resend_after: Option<Duration>,
+}
+
+impl Times {
+    fn grant(self, store: impl SharedStore, keys: SealingKeys, name: String) -> RefreshToken {
+        let mut tokens = SharedRefreshToken::new(store, keys, name);
+        if let Some(period) = self.reusable_within {
+            tokens = tokens.reusable_within(period);
+        }
+        if let Some(time) = self.resend_after {
+            tokens = tokens.resend_after(time);
+        }
+        RefreshToken::new(tokens)
+    }
 }
 
 /// A store on one of the engines. Clones share its connection.
-pub(super) enum Store {
+pub(crate) enum Store {
     Postgres(postgres::Store),
     Redis(redis::Store),
 }
 
 impl Store {
     /// The store with this URL. Nothing is sent yet.
-    pub(super) fn open(url: &str, durability: Durability) -> Result<Self, Problem> {
+    pub(crate) fn open(url: &str, durability: Durability) -> Result<Self, Problem> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => postgres::open(url, durability).map(Store::Postgres),
             Some(_) if durability.test_server => Err(for_postgresql_only("test_server")),
@@ -44,7 +65,7 @@ impl Store {
         }
     }
 
-    pub(super) fn fleet(&self, keys: SealingKeys) -> FleetBuilder {
+    pub(crate) fn fleet(&self, keys: SealingKeys) -> FleetBuilder {
         match self {
             Store::Postgres(store) => Fleet::builder(store.clone(), keys),
             Store::Redis(store) => Fleet::builder(store.clone(), keys),
@@ -52,7 +73,7 @@ impl Store {
     }
 
     /// The grant on the refresh token with this name.
-    pub(super) fn refresh_token(&self, keys: SealingKeys, name: String, times: Times) -> RefreshToken {
+    pub(crate) fn refresh_token(&self, keys: SealingKeys, name: String, times: Times) -> RefreshToken {
         match self {
             Store::Postgres(store) => times.grant(store.clone(), keys, name),
             Store::Redis(store) => times.grant(store.clone(), keys, name),
