@@ -81,6 +81,18 @@ pub(crate) fn check(settings: &str, accepted: Accepted) -> Result<(), Down> {
     Ok(())
 }
 
+/// All values of [`SETTINGS`] that [`check`] accepts.
+pub(crate) fn accepted(accepted: Accepted) -> Vec<String> {
+    let mut values = vec![String::new()];
+    for words in
+        [&["on ", "remote_apply ", "remote_write "][..], &["on ", "off "], &["on ", "off "], &["p ", "u "], &["t", "f"]]
+    {
+        values = values.iter().flat_map(|value| words.iter().map(move |word| format!("{value}{word}"))).collect();
+    }
+    values.retain(|value| check(value, accepted).is_ok());
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +128,7 @@ mod tests {
             let is_right =
                 found.as_ref().map_or(named.is_none(), |found| named.is_some_and(|name| found.contains(name)));
             assert!(is_right, "{settings} {accepted:?}: {found:?}");
+            assert_eq!(super::accepted(accepted).iter().any(|value| value == settings), named.is_none(), "{settings}");
         }
     }
 }

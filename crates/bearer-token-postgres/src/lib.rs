@@ -16,6 +16,7 @@
 
 mod connection;
 mod durability;
+mod ended;
 mod refusal;
 mod store;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

@@ -16,6 +16,7 @@ use tokio_postgres::{
 use crate::{
     connection::{Arguments, Connection},
     durability::{self, Accepted},
+    ended,
     refusal::Lost,
     tls,
 };
@@ -58,12 +59,11 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// )
 /// ```
 ///
-/// A row stays after its record has ended. [`remove_ended`](Self::remove_ended) removes such rows. Where a configuration
-/// makes the store, no code can call it. A job of the database does the same, such as one of `pg_cron` once a day:
-///
-/// ```sql
-/// DELETE FROM bearer_token WHERE GREATEST(ends, leased, 'epoch') < clock_timestamp() - interval '1 day'
-/// ```
+/// A row whose record and lease ended more than a day ago is removed by itself. One save in 16 looks at 100 rows, from
+/// a random one on, and removes those that have ended. That is done after the save, so no fetch waits for it. So at
+/// least 6 rows are looked at for each save of the fleet, however many replicas there are. If the user may not delete
+/// rows, they stay. [`remove_ended`](Self::remove_ended) removes all of them at once. A refresh token is kept for ten
+/// years from its last use.
 #[derive(Clone)]
 pub struct PostgresStore {
     connection: Arc<Connection>,
@@ -225,21 +225,19 @@ impl PostgresStore {
         })
     }
 
-    /// Removes the rows whose record and lease ended more than a day ago. Returns how many there were.
+    /// Removes all rows whose record and lease ended more than a day ago. Returns how many there were.
+    ///
+    /// It reads the whole table. Nobody has to call it: saves remove such rows, some at a time.
     ///
     /// # Errors
     ///
     /// Fails if the database gives no answer.
     pub async fn remove_ended(&self) -> Result<u64, Down> {
-        let statement = "WITH removed AS (
-            DELETE FROM {table}
-            WHERE GREATEST(ends, leased, 'epoch') < clock_timestamp() - interval '1 day' RETURNING 1
-        ) SELECT count(*) FROM removed";
-        let rows = self.query(statement, &[]).await?;
+        let rows = self.query(ended::REMOVE_ALL, &[]).await?;
         rows.first().map_or(Ok(0), |row| number(row, 0))
     }
 
-    async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
+    pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
         self.connection.query(&self.named(statement), arguments).await.map_err(|lost| lost.down)
     }
 
@@ -251,7 +249,8 @@ impl PostgresStore {
     }
 
     fn named(&self, statement: &str) -> String {
-        statement.replace("{settings}", durability::SETTINGS).replace("{table}", &self.table)
+        let statement = statement.replace("{settings}", durability::SETTINGS).replace("{ended}", ended::ENDED);
+        statement.replace("{table}", &self.table)
     }
 
     /// The row as it is now, to explain why a statement changed nothing.
@@ -346,27 +345,36 @@ impl SharedStore for PostgresStore {
         fence: Fence,
         seen: Version,
     ) -> Result<Saved, Down> {
+        // With settings that may lose the write, it must not be done: other replicas would take it for saved.
         let statement = "UPDATE {table} AS row SET
                 record = $2, version = $3, ends = clock_timestamp() + $5::float8 * interval '1 microsecond', leased = NULL
             WHERE key = $1 AND fence = $3
                 AND (record IS NULL OR ends <= clock_timestamp() OR version = $4)
+                AND ({settings}) = ANY ($6)
             RETURNING ({settings})";
-        let (version, seen, life) = (signed(fence.get()), signed(seen.get()), micros(life));
+        let (version, seen_version, life) = (signed(fence.get()), signed(seen.get()), micros(life));
+        let accepted = durability::accepted(self.accepted);
         let arguments: Arguments<'_> = &[
             (&key.as_str(), Type::TEXT),
             (&record, Type::BYTEA),
             (&version, Type::INT8),
-            (&seen, Type::INT8),
+            (&seen_version, Type::INT8),
             (&life, Type::INT8),
+            (&accepted, Type::TEXT_ARRAY),
         ];
-        // A record that is refused was written, and its lease has ended, as if the answer had been lost.
         if self.durable(&self.query(statement, arguments).await?)?.is_some() {
+            ended::remove_some(self, fence);
             return Ok(Saved::Saved(Version::new(fence.get())));
         }
+        // It refuses such settings as well, and says which.
         let found = self.row(key).await?;
-        match found.snapshot.filter(|_| found.fence == fence.get()) {
-            Some(changed) => Ok(Saved::Changed(changed)),
-            None => Ok(Saved::Fenced),
+        match found.snapshot {
+            _ if found.fence != fence.get() => Ok(Saved::Fenced),
+            Some(changed) if changed.version != seen => Ok(Saved::Changed(changed)),
+            _ => Err(Down::new(
+                "PostgreSQL has sessions with different settings, some of which may lose tokens: a pooler in between \
+                 must give them all the same user and database",
+            )),
         }
     }
 

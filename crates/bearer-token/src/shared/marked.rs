@@ -6,13 +6,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    store::StoredToken,
+    store::{Fence, StoredToken},
 };
 
 /// The first byte of the record. Another one is the record of something else.
-const FORMAT: u8 = 1;
-const MARK: usize = 8;
-const SENT_BEFORE: usize = 8;
+const FORMAT: u8 = 2;
+/// The mark, the time before it, and the two numbers of the descent.
+const NUMBERS: usize = 4;
+const NUMBER: usize = 8;
 
 /// A refresh token, and whether it was sent.
 #[derive(Clone, Default, PartialEq)]
@@ -22,28 +23,72 @@ pub(super) struct MarkedToken {
     pub(super) mark: Option<u64>,
     /// How long before this mark the token was sent first, if that response is missing as well.
     pub(super) sent_before: Duration,
+    pub(super) descent: Descent,
+}
+
+/// Which of the tokens of one consent it is. A store that has lost its last writes shows an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Descent {
+    /// The fence under which the first token of the consent was saved. It is zero if there is no record.
+    consent: u64,
+    /// It grows with each successor, and is no less than the fence of its save. Fences also grow over a loss. So a
+    /// successor that is saved after one counts as later than those that were lost.
+    generation: u64,
+}
+
+impl Descent {
+    /// That of the first token of a new consent, which replaces this one under a lease.
+    pub(super) fn consented(self, fence: Fence) -> Self {
+        Descent { consent: fence.get(), ..self.succeeded(fence) }
+    }
+
+    /// That of a successor, which is saved under this lease.
+    pub(super) fn succeeded(self, fence: Fence) -> Self {
+        let consent = if self.consent == 0 { fence.get() } else { self.consent };
+        Descent { consent, generation: fence.get().max(self.generation.saturating_add(1)) }
+    }
+
+    /// Whether a token was replaced by the successor of this other one, or by one that came later. A token of another
+    /// consent was not: a person has put it there.
+    pub(super) fn is_before(self, other: Self) -> bool {
+        self.consent == other.consent && self.generation < other.generation
+    }
 }
 
 impl MarkedToken {
+    /// Whether it is the same token, with the same mark.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.token, self.mark, self.sent_before) == (&other.token, other.mark, other.sent_before)
+    }
+
     pub(super) fn read(plain: &[u8]) -> Result<Self, Error> {
         let unknown = || Error::new(ErrorKind::Source, "the refresh token in the shared store has an unknown format");
-        let rest = plain.strip_prefix(&[FORMAT]).ok_or_else(unknown)?;
-        let (mark, rest) = rest.split_first_chunk::<MARK>().ok_or_else(unknown)?;
-        let mark = Some(u64::from_be_bytes(*mark)).filter(|mark| *mark != 0);
-        let (sent_before, json) = rest.split_first_chunk::<SENT_BEFORE>().ok_or_else(unknown)?;
-        let sent_before = Duration::from_millis(u64::from_be_bytes(*sent_before));
-        let token = if json.is_empty() { None } else { Some(StoredToken::from_json(json)?) };
-        Ok(MarkedToken { token, mark, sent_before })
+        let mut rest = plain.strip_prefix(&[FORMAT]).ok_or_else(unknown)?;
+        let mut numbers = [0; NUMBERS];
+        for number in &mut numbers {
+            let (bytes, after) = rest.split_first_chunk::<NUMBER>().ok_or_else(unknown)?;
+            (*number, rest) = (u64::from_be_bytes(*bytes), after);
+        }
+        let [mark, sent_before, consent, generation] = numbers;
+        let token = if rest.is_empty() { None } else { Some(StoredToken::from_json(rest)?) };
+        Ok(MarkedToken {
+            token,
+            mark: Some(mark).filter(|mark| *mark != 0),
+            sent_before: Duration::from_millis(sent_before),
+            descent: Descent { consent, generation },
+        })
     }
 
     pub(super) fn plain(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let json = self.token.as_ref().map(StoredToken::to_json).transpose()?;
         let json = json.as_ref().map_or(&[][..], |json| json.as_bytes());
-        let mut plain = Zeroizing::new(Vec::with_capacity(1 + MARK + SENT_BEFORE + json.len()));
+        let mut plain = Zeroizing::new(Vec::with_capacity(1 + NUMBERS * NUMBER + json.len()));
         plain.push(FORMAT);
-        plain.extend_from_slice(&self.mark.unwrap_or(0).to_be_bytes());
         let sent_before = u64::try_from(self.sent_before.as_millis()).unwrap_or(u64::MAX);
-        plain.extend_from_slice(&sent_before.to_be_bytes());
+        let Descent { consent, generation } = self.descent;
+        for number in [self.mark.unwrap_or(0), sent_before, consent, generation] {
+            plain.extend_from_slice(&number.to_be_bytes());
+        }
         plain.extend_from_slice(json);
         Ok(plain)
     }
@@ -57,7 +102,8 @@ mod tests {
     fn what_was_written_is_read() {
         for token in [None, Some(StoredToken::new("planted"))] {
             for mark in [None, Some(u64::MAX)] {
-                let marked = MarkedToken { token: token.clone(), mark, sent_before: Duration::from_millis(1_500) };
+                let (sent_before, descent) = (Duration::from_millis(1_500), Descent { consent: 3, generation: 4 });
+                let marked = MarkedToken { token: token.clone(), mark, sent_before, descent };
                 assert!(MarkedToken::read(&marked.plain().unwrap()).unwrap() == marked);
             }
         }
@@ -65,9 +111,27 @@ mod tests {
 
     #[test]
     fn other_records_are_refused_without_their_bytes() {
-        for plain in [&b""[..], b"\x02planted", b"\x01short", b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0planted"] {
+        let numbers = [&[FORMAT][..], &[0; NUMBERS * NUMBER], b"planted"].concat();
+        for plain in [&b""[..], b"\x01planted", b"\x02short", &numbers] {
             let Err(error) = MarkedToken::read(plain) else { panic!("{plain:?}") };
             assert!(!format!("{error:?}").contains("planted"));
         }
+    }
+
+    #[test]
+    fn only_an_earlier_token_of_the_same_consent_is_before() {
+        let first = Descent::default().consented(Fence::new(5));
+        let next = first.succeeded(Fence::new(5));
+        let later = next.succeeded(Fence::new(9));
+        assert!(first.is_before(next) && next.is_before(later) && first.is_before(later));
+        for (this, other) in [(later, next), (next, next), (later, first)] {
+            assert!(!this.is_before(other), "{this:?} {other:?}");
+        }
+        // A person has consented again, after the store has lost the last ones.
+        let consented = first.consented(Fence::new(7));
+        assert!(!consented.is_before(later) && !later.is_before(consented));
+        // A host that knows nothing of those spends the first one again.
+        assert!(!first.succeeded(Fence::new(10)).is_before(later));
+        assert!(later.consented(Fence::new(3)).generation > later.generation);
     }
 }

@@ -3,10 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
-    sealed::{Ages, Found, Inner},
+    known::{Ages, Found},
+    sealed::Inner,
     using::{Earlier, Holder, Turn},
 };
-use super::{marked::MarkedToken, ring::SealingKeys};
+use super::{
+    marked::{Descent, MarkedToken},
+    ring::SealingKeys,
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::Scope,
@@ -17,6 +21,7 @@ use crate::{
     sync::{Mutex, lock},
 };
 
+mod known;
 mod sealed;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
@@ -63,6 +68,9 @@ mod using;
 /// It has to be [linearizable](Order::Linearizable). One that can lose its last writes is a problem that
 /// [`build`](crate::oauth::TokenEndpointBuilder::build) reports, unless the server allows a reuse. While the store is
 /// gone, no refresh token is sent.
+///
+/// A store that loses its last writes may show a token again that has a successor. A process that has seen the successor
+/// takes that one, and its next save puts it back. A process that has not has the store's word alone.
 ///
 /// The last of the [sealing keys](SealingKeys) makes the name of the record. Keep it: under another name there is no
 /// refresh token.
@@ -187,12 +195,12 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
         let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
-        self.replace(platform, |content| content.token.as_ref() == seen, next).await
+        self.replace(platform, |content| content.token.as_ref() == seen, Descent::succeeded, next).await
     }
 
     async fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> Result<(), Error> {
         let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
-        self.replace(platform, |_| true, next).await.map(drop)
+        self.replace(platform, |_| true, Descent::consented, next).await.map(drop)
     }
 
     /// Marks the token as sent. Nothing is sent if that fails.
@@ -216,7 +224,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
             (turn.mark, turn.harmless, turn.earlier) = (Some(mark), Some(mark), earlier);
             fence
         };
-        let content = MarkedToken { token: found.content.token.clone(), mark: Some(mark), sent_before };
+        let content = MarkedToken { mark: Some(mark), sent_before, ..found.content.clone() };
         let saved = inner.save(platform, &sealing, &content, fence, found.version).await?;
         let mut turn = lock(&self.turn);
         match saved {

@@ -58,6 +58,12 @@ pub(crate) struct Rules {
     pub(crate) own_clock_counts_for_the_token: bool,
     /// Whether the store's clock is set at all. Otherwise a state without what hosts know is smaller.
     pub(crate) clocks_differ: bool,
+    /// A host takes what it knows in place of a content that the store has lost.
+    pub(crate) knows_what_was_lost: bool,
+    /// It also knows which mark it has saved.
+    pub(crate) knows_its_mark: bool,
+    /// Whether the store loses writes at all. Otherwise a state without what hosts know is smaller.
+    pub(crate) writes_are_lost: bool,
 }
 
 pub(crate) const SOUND: Rules = Rules {
@@ -86,6 +92,9 @@ pub(crate) const SOUND: Rules = Rules {
     own_clock_counts: true,
     own_clock_counts_for_the_token: true,
     clocks_differ: false,
+    knows_what_was_lost: true,
+    knows_its_mark: true,
+    writes_are_lost: false,
 };
 
 /// What a call of the store takes at most.
@@ -172,6 +181,23 @@ pub(crate) struct Known {
     pub(crate) is_of_before: bool,
 }
 
+/// The latest content that a host has seen. Tokens are numbered as they were issued.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Latest {
+    pub(crate) content: Content,
+    shown: Shown,
+    /// What the host has replaced by it.
+    replaced: Option<Shown>,
+    /// What the store showed last.
+    seen: Shown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+struct Shown {
+    version: u8,
+    mark: u8,
+}
+
 /// What a save replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) enum Why {
@@ -206,6 +232,9 @@ pub(crate) struct Host {
     /// A token and its successor, which is not saved yet.
     pub(crate) pending: Option<(u8, u8)>,
     pub(crate) known: Option<Known>,
+    pub(crate) latest: Option<Latest>,
+    /// The tokens that it has sent, as bits. It does not look at them: they judge it.
+    pub(crate) sent: u8,
 }
 
 /// What the server does with a request.
@@ -306,6 +335,7 @@ impl Host {
         self.phase = match (self.phase, store) {
             (Phase::Look, Some(store)) => {
                 self.learns(rules, now, store);
+                self.finds(rules, store);
                 Phase::Lease { seen: store.record.version }
             }
             (Phase::Lease { seen }, Some(store)) => match store.lease(rules, seen) {
@@ -315,10 +345,13 @@ impl Host {
                 Leased::Granted(fence) => Phase::Load { fence },
                 Leased::Held | Leased::Newer => Phase::Look,
             },
-            (Phase::Load { fence }, Some(store)) => Phase::Prepare { fence, token: store.record.content.token },
+            (Phase::Load { fence }, Some(store)) => {
+                Phase::Prepare { fence, token: self.finds(rules, store).content.token }
+            }
             (Phase::Prepare { fence, token }, Some(store)) => {
                 let sent = self.learns(rules, now, store);
-                self.prepares(rules, (fence, token), now, store.record, sent)
+                let found = self.finds(rules, store);
+                self.prepares(rules, (fence, token), now, found, sent)
             }
             (Phase::Mark { fence, token, seen, resent, .. }, Some(store)) => {
                 // The mark has the number of its lease, which makes it different from all others.
@@ -327,6 +360,7 @@ impl Host {
                 match store.save(rules, content, fence, seen.version) {
                     Saved::Done => {
                         self.learns(rules, now, store);
+                        self.saves(rules, content, fence, seen.version);
                         self.sends(rules, now, fence, token, resent)
                     }
                     Saved::Fenced | Saved::Changed => self.settles(fence, seen.content.mark),
@@ -337,7 +371,7 @@ impl Host {
             }
             (Phase::Mark { fence, seen, .. }, None) => self.settles(fence, seen.content.mark),
             (Phase::Settle { harmless }, Some(store)) => {
-                let found = store.record;
+                let found = self.finds(rules, store);
                 let is_there = match found.content.mark {
                     0 => rules.settles_under_a_lease,
                     mark if mark == harmless.earlier => rules.fences_late_marks || harmless.is_earlier_harmless,
@@ -348,7 +382,7 @@ impl Host {
             }
             (Phase::Remove { harmless, found }, Some(store)) => match store.lease(rules, found.version) {
                 Leased::Granted(fence) => {
-                    let found = store.record;
+                    let found = self.finds(rules, store);
                     let Content { mark, sent_before, .. } = found.content;
                     let means_nothing =
                         mark == harmless.mark || (harmless.is_earlier_harmless && mark == harmless.earlier);
@@ -365,7 +399,11 @@ impl Host {
                 match store.save(rules, found.content.unmarked(), fence, found.version) {
                     // The holder of a later lease may have seen the mark, and done nothing.
                     Saved::Fenced | Saved::Changed if rules.looks_again_when_fenced => Phase::Settle { harmless },
-                    Saved::Done | Saved::Fenced | Saved::Changed => Phase::Idle,
+                    Saved::Fenced | Saved::Changed => Phase::Idle,
+                    Saved::Done => {
+                        self.saves(rules, found.content.unmarked(), fence, found.version);
+                        Phase::Idle
+                    }
                 }
             }
             // It is tried again.
@@ -399,6 +437,48 @@ impl Host {
         Resent { first, last: saved_at }
     }
 
+    /// Reads the record. If the store has lost what the host knows, that takes the place of its content.
+    fn finds(&mut self, rules: &Rules, store: &Store) -> Record {
+        let Record { content, version, .. } = store.record;
+        let shown = Shown { version, mark: content.mark };
+        if !rules.writes_are_lost {
+            return store.record;
+        }
+        if let Some(latest) = &mut self.latest {
+            let is_own_mark = rules.knows_its_mark && latest.replaced == Some(shown);
+            if content.token < latest.content.token || (content.token == latest.content.token && is_own_mark) {
+                latest.seen = shown;
+                let content = if rules.knows_what_was_lost { latest.content } else { content };
+                let mut found = store.record;
+                (found.content, found.is_lost) = (content, true);
+                return found;
+            }
+        }
+        let replaced = self.replaced(content);
+        self.latest = Some(Latest { content, shown, replaced, seen: shown });
+        store.record
+    }
+
+    /// Notes what it has saved.
+    fn saves(&mut self, rules: &Rules, content: Content, version: u8, over: u8) {
+        if rules.writes_are_lost && self.latest.is_none_or(|latest| latest.content.token <= content.token) {
+            let shown = Shown { version, mark: content.mark };
+            let seen = self.latest.map(|latest| latest.seen).filter(|seen| seen.version == over && *seen != shown);
+            let replaced = seen.or(self.replaced(content));
+            self.latest = Some(Latest { content, shown, replaced, seen: shown });
+        }
+    }
+
+    /// What it has replaced by a mark of the same token.
+    fn replaced(&self, content: Content) -> Option<Shown> {
+        self.latest.filter(|latest| latest.content.token == content.token).and_then(|latest| latest.replaced)
+    }
+
+    /// Whether it knows that the server has used the token up, or may have.
+    pub(crate) fn knows_better(&self, token: u8) -> bool {
+        self.sent & (1 << token) != 0 || self.latest.is_some_and(|latest| latest.content.token > token)
+    }
+
     fn prepares(&mut self, rules: &Rules, of: (u8, u8), now: Tick, seen: Record, sent: Resent) -> Phase {
         let (fence, token) = of;
         let Content { mark, sent_before, .. } = seen.content;
@@ -428,8 +508,11 @@ impl Host {
     fn replaces(&mut self, rules: &Rules, why: Why, fence: u8, call: Replacing, store: &mut Store) -> Phase {
         let replace = |call| Phase::Replace { why, fence, call };
         match call {
-            Replacing::Read => self.decides(rules, why, fence, store.record),
-            Replacing::Look { found } => replace(Replacing::Lease { found, again: store.record }),
+            Replacing::Read => {
+                let found = self.finds(rules, store);
+                self.decides(rules, why, fence, found)
+            }
+            Replacing::Look { found } => replace(Replacing::Lease { found, again: self.finds(rules, store) }),
             Replacing::Lease { found, again } => match store.lease(rules, again.version) {
                 Leased::Granted(fence) if again.version == found.version => {
                     Phase::Replace { why, fence, call: Replacing::Save { found: again } }
@@ -439,9 +522,15 @@ impl Host {
                 Leased::Held | Leased::Newer => replace(Replacing::Look { found }),
             },
             Replacing::Save { found } => match store.save(rules, self.next(), fence, found.version) {
-                Saved::Done => self.ends(why, fence),
+                Saved::Done => {
+                    self.saves(rules, self.next(), fence, found.version);
+                    self.ends(why, fence)
+                }
                 Saved::Fenced => self.decides(rules, why, 0, found),
-                Saved::Changed => self.decides(rules, why, 0, store.record),
+                Saved::Changed => {
+                    let found = self.finds(rules, store);
+                    self.decides(rules, why, 0, found)
+                }
             },
         }
     }
@@ -454,7 +543,7 @@ impl Host {
     fn decides(&mut self, rules: &Rules, why: Why, fence: u8, found: Record) -> Phase {
         let is_expected =
             !rules.compares_the_token || self.pending.is_some_and(|(seen, _)| found.content.token == seen);
-        if found.content == self.next() || !is_expected {
+        if (found.content == self.next() && !found.is_lost) || !is_expected {
             return self.ends(why, fence);
         }
         let call = if fence == 0 { Replacing::Look { found } } else { Replacing::Save { found } };

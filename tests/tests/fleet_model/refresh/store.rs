@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) version: u8,
     /// By the store's clock.
     saved_at: Tick,
+    /// Whether the store has lost the content, and a host has it from before.
+    pub(crate) is_lost: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -90,7 +92,8 @@ impl Store {
         if rules.version && self.record.version != seen {
             return Saved::Changed;
         }
-        (self.record, self.is_leased) = (Record { content, version: fence, saved_at: self.clock }, false);
+        (self.record, self.is_leased) =
+            (Record { content, version: fence, saved_at: self.clock, is_lost: false }, false);
         Saved::Done
     }
 }

@@ -41,6 +41,7 @@ macro_rules! forward {
 #[cfg(feature = "http-transport")]
 mod cancelled;
 mod clock_steps;
+mod lost_writes;
 mod resent;
 mod versions;
 
@@ -68,7 +69,7 @@ impl World {
     }
 
     /// Begins to use the token, up to the moment at which it is sent.
-    async fn begin(&self, host: &SharedRefreshToken<MemorySharedStore>) -> Result<(Lease, Option<StoredToken>), Error> {
+    async fn begin<S: SharedStore>(&self, host: &SharedRefreshToken<S>) -> Result<(Lease, Option<StoredToken>), Error> {
         let lease = host.lease(&self.platform).await?;
         let token = host.load(&self.platform).await?;
         host.prepare(&self.platform).await?;

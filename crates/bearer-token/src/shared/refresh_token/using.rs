@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{SharedRefreshToken, sealed::Sealing};
+use super::{SharedRefreshToken, known::Found, sealed::Sealing};
 use crate::{
     error::{Error, ErrorKind},
     observe::Scope,
     platform::Platform,
     provider::constants::{SHARED_POLL, SHARED_TOKEN_LEASE},
-    shared::marked::MarkedToken,
+    shared::marked::{Descent, MarkedToken},
     store::{Fence, Leased, Saved, SharedStore},
     sync::lock,
 };
@@ -80,8 +80,13 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, Newer::default());
         loop {
             let found = inner.read(platform, sealing).await?;
-            let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
-                Some(left) if is_patient && self.is_in_use(&found) => left,
+            // Another host may be using what the store shows in place of what it has lost.
+            let (is_in_use, age) = match found.lost.and_then(|lost| lost.marked_for) {
+                Some(marked_for) => (true, marked_for),
+                None => (self.is_in_use(&found), found.age),
+            };
+            let wait = match self.patience().checked_sub(age).filter(|left| !left.is_zero()) {
+                Some(left) if is_patient && is_in_use => left,
                 _ => {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
@@ -114,11 +119,12 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     }
 
     /// Replaces the expected token, whichever replica has the lease. If this replica has the lease because it uses the
-    /// token, it keeps the lease: a mark may follow.
+    /// token, it keeps the lease: a mark may follow. `descent` gives that of the next one.
     pub(super) async fn replace(
         &self,
         platform: &Platform,
         is_expected: impl Fn(&MarkedToken) -> bool,
+        descent: impl Fn(Descent, Fence) -> Descent,
         next: MarkedToken,
     ) -> Result<bool, Error> {
         let inner = &self.inner;
@@ -128,9 +134,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         let mut granted = lock(&self.turn).fence;
         let is_use = granted.is_some();
         loop {
-            let is_done = found.content == next;
-            if is_done || !is_expected(&found.content) {
-                return Ok(is_done);
+            let is_done = |found: &Found| found.lost.is_none() && found.content.is_like(&next);
+            if is_done(&found) || !is_expected(&found.content) {
+                return Ok(is_done(&found));
             }
             let (fence, brief) = match granted.take() {
                 Some(fence) => (fence, None),
@@ -139,16 +145,16 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     let brief = self.brief(platform, fence);
                     // Two saves under one lease have one version, so only the content says what it is now.
                     found = inner.read(platform, &sealing).await?;
-                    let is_done = found.content == next;
-                    if is_done || !is_expected(&found.content) {
+                    if is_done(&found) || !is_expected(&found.content) {
                         brief.forget();
                         inner.release(platform, &sealing.key, fence).await;
-                        return Ok(is_done);
+                        return Ok(is_done(&found));
                     }
                     (fence, Some(brief))
                 }
             };
             let asked = platform.now().monotonic();
+            let next = MarkedToken { descent: descent(found.content.descent, fence), ..next.clone() };
             let saved = inner.save(platform, &sealing, &next, fence, found.version).await?;
             if let Some(brief) = brief {
                 brief.forget();
