@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// Whether a row ended more than a day ago: its record, its lease, and the time of its last lease, which is its fence.
 /// A lease that was released without a save leaves nothing else.
-pub(crate) const ENDED: &str = "GREATEST(ends, leased, pg_catalog.to_timestamp(fence::float8 / 1000000::float8)) < clock_timestamp() - interval '1 day'";
+pub(crate) const ENDED: &str = "(GREATEST(ends, leased, pg_catalog.to_timestamp(fence::float8 / 1000000::float8)) < clock_timestamp() - interval '1 day')";
 
 /// All at once, and their number.
 pub(crate) const REMOVE_ALL: &str = "WITH removed AS (DELETE FROM {table} WHERE {ended} RETURNING 1)

@@ -372,8 +372,8 @@ impl SharedStore for PostgresStore {
             _ if found.fence != fence.get() => Ok(Saved::Fenced),
             Some(changed) if changed.version != seen => Ok(Saved::Changed(changed)),
             _ => Err(Down::new(
-                "PostgreSQL has sessions with different settings, some of which may lose tokens: a pooler in between \
-                 must give them all the same user and database",
+                "PostgreSQL has sessions with different settings, some of which may lose tokens: give all sessions of a pooler \
+                 the same user and database",
             )),
         }
     }
