@@ -60,7 +60,8 @@ use crate::{
 /// the tokens of the new account, and keep a token of the previous one for themselves.
 ///
 /// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake
-/// in the configuration. Clones share the credentials.
+/// in the configuration. If the previous one then fails for a cause that may pass, its error is returned, with the
+/// refusal in it. Clones share the credentials.
 #[derive(Clone)]
 pub struct HotSwap(Arc<Inner>);
 
@@ -277,8 +278,18 @@ impl TokenSource for HotSwap {
             Err(error) if is_refusal(&error) => error,
             Err(error) => return Err(error),
         };
-        // If both fail, the latest one's error says what to do.
-        let Ok(token) = previous.clone().fetch(cx.clone()).await else { return Err(error) };
+        let token = match previous.clone().fetch(cx.clone()).await {
+            Ok(token) => token,
+            Err(passing) if passing.is_transient() => {
+                // The refusal alone would be a permanent failure, and in a fleet one of all replicas.
+                let message = format!(
+                    "{passing}; it was asked for with the previous credential, since the latest one was refused: {error}"
+                );
+                return Err(passing.with_context(message));
+            }
+            // If both fail for good, the latest one's error says what to change.
+            Err(_) => return Err(error),
+        };
         if lock(&self.0.state).note_refusal(&latest, &error) {
             observe::tell(EventKind::CredentialKept { error: &error });
         }

@@ -115,6 +115,23 @@ async fn a_token_of_the_previous_secret_is_shared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_beside_an_outage_stops_no_replica_for_long() {
+    let world = World::new();
+    let client = |credential| Client { server: world.server.clone(), credential };
+    let swap = HotSwap::new(client("old"));
+    let replica = Replica::from(world.fleet().share(swap.clone()).unwrap());
+    swap.replace(client("new"));
+    world.server.fails_with(refused());
+    world.server.fails_with(Error::new(ErrorKind::Unavailable, "HTTP 503"));
+    assert!(world.fetch(&replica, FetchReason::Missing).await.unwrap_err().is_transient());
+    // A replica that has the new secret as well.
+    let other = world.replica_with("new");
+    assert!(world.fetch(&other, FetchReason::Missing).await.unwrap_err().is_transient());
+    world.pass(SECOND * 2).await;
+    assert_eq!(world.token(&other, FetchReason::Missing).await, 3, "and not after the pause of a refusal");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_credential_that_cannot_be_described_is_an_error() {
     let world = World::new();
     let file = file_with("alice");

@@ -124,6 +124,19 @@ async fn an_outage_and_two_refusals_are_errors_of_the_latest() {
     assert!(!is_previous(&swap), "no token came of the previous one");
 }
 
+/// The server knows only the old secret, and then the connection is gone.
+#[tokio::test]
+async fn an_outage_of_the_previous_one_is_no_refusal() {
+    let server = Server::default();
+    let swap = HotSwap::new(server.source("down"));
+    swap.replace(server.source("new"));
+    let error = fetch(&swap).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));
+    let text = error.to_string();
+    assert!(text.contains("no connection") && text.contains("the server refused the client"), "{text}");
+    assert_eq!(server.shown(), ["new", "down"]);
+}
+
 #[tokio::test]
 async fn a_followed_file_is_looked_at_before_each_fetch() {
     let server = Server::default();
