@@ -117,10 +117,10 @@ impl Run {
                 disk.make_room();
             }
             if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
-                server.revoke_all();
+                revoke_fresh(&server, &provider).await?;
             }
             if (UNREPLAYED..UNREPLAYED + INTERVAL).contains(&at) {
-                server.revoke_all();
+                revoke_fresh(&server, &provider).await?;
                 let response = without_replay.get(format!("{}/orders", server.api_url())).send().await?;
                 ensure!(response.status() == 401, "a revoked token was accepted: {}", response.status());
                 drop(response);
@@ -147,6 +147,14 @@ impl Run {
         }
         Ok(Run { scrapes })
     }
+}
+
+/// Revokes all tokens when none is due for a refresh, which would replace it before anybody met the refusal.
+async fn revoke_fresh(server: &AuthorizationServer, provider: &TokenProvider) -> anyhow::Result<()> {
+    provider.token().await?;
+    settled(provider).await?;
+    server.revoke_all();
+    Ok(())
 }
 
 /// Waits until no fetch is in progress, because virtual time must not pass during a real request.
