@@ -497,7 +497,7 @@ mod readiness {
         assert_eq!((status.state, status.is_fetching), (ProviderState::CoolingDown, false));
         let text = status.to_string();
         assert!(
-            text.starts_with("orders: not ready; there is no token; 1 failure in a row, the last: orders: the vault"),
+            text.starts_with("orders: not ready; there is no token; 1 failure in a row, the last: the vault"),
             "{text}"
         );
         assert!(text.contains("the next attempt is in "), "{text}");

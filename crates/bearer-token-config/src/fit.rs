@@ -9,6 +9,7 @@ use crate::{
     misfit,
     report::{ROOT, Report},
     sections::{FIELDS, Fields},
+    several,
     values::{ORIGINS, table::Table},
     variables::EnvVariables,
 };
@@ -21,6 +22,7 @@ const LIMIT: usize = 100;
 /// serde stops at the first misfit. As each field may be left out, the misfit is removed and the rest read again. The
 /// string of a variable is first read as the type that the field takes.
 pub(crate) fn fit(mut value: Value, variables: &EnvVariables, report: &mut Report) -> Fields {
+    several::report(&mut value, variables, report);
     let start = report.len();
     while report.len() < start + LIMIT {
         let error = match serde_path_to_error::deserialize::<_, Table<Fields>>(&value) {

@@ -185,6 +185,7 @@ mod placeholders;
 mod provider_config;
 mod report;
 mod sections;
+mod several;
 mod store;
 mod suggest;
 mod transcript;

@@ -193,6 +193,11 @@ impl EnvVariables {
         self.found.iter().rev().find_map(within).or_else(|| self.found.iter().rev().find_map(part))
     }
 
+    /// The beginning of the variables that set the fields of this table, if all fields are set by variables.
+    pub(crate) fn prefix_of(&self, table: &str) -> Option<String> {
+        self.alone.then(|| format!("{}{SEPARATOR}", self.variable(table)))
+    }
+
     /// The variable that would set this field.
     fn variable(&self, field: &str) -> String {
         let (field, index) = field.split_at(field.find('[').unwrap_or(field.len()));

@@ -218,3 +218,81 @@ fn a_claim_with_its_own_setting_names_it() {
     assert!(said.starts_with("jwt.claims.exp: ") && said.contains("set `jwt.expiry_seconds`"), "{said}");
     assert!(said.contains("set `jwt.expiration_time = false`"), "{said}");
 }
+
+#[test]
+fn whole_providers_in_place_of_fields_are_one_problem() {
+    let table = |name: &str| format!("[{name}]\nallow_origins = [\"https://a.example.com\"]\ntoken = \"t0ken\"\n");
+    let two = format!("{}{}", table("orders"), table("billing"));
+    let other_way = "or let the program read the file as a struct with a `ProviderConfig` for each provider";
+    for (toml, expected) in [
+        (
+            two.clone(),
+            "found 2 providers, `billing` and `orders`, each in a table of its own; expected the fields of one provider: write a file for each provider, ",
+        ),
+        (
+            two.replace('[', "[providers.").replace("[providers.\"", "[\""),
+            "found 2 providers, `providers.billing` and `providers.orders`, ",
+        ),
+        (
+            table("orders"),
+            "found one provider inside of the table `orders`; expected its fields, without a table or a list around them: write `allow_origins` in place of `orders.allow_origins`, and so on, ",
+        ),
+        (
+            "[orders.token_endpoint]\nurl = \"https://as.example.com\"".to_owned(),
+            "write `token_endpoint` in place of `orders.token_endpoint`, and so on, ",
+        ),
+        (
+            format!(
+                "[{}[{}",
+                table("provider").replace(']', "]]").replace("com\"]]", "com\"]"),
+                table("provider").replace(']', "]]").replace("com\"]]", "com\"]")
+            ),
+            "found 2 providers in the list `provider`; expected the fields of one provider: write a file",
+        ),
+    ] {
+        let said = of(&toml);
+        assert!(said.starts_with("configuration: ") && said.contains(expected) && said.ends_with(other_way), "{said}");
+    }
+    let nine: String = (0..10).map(|index| table(&format!("p{index}"))).collect();
+    assert!(
+        of(&nine).contains("found 10 providers, `p0`, `p1`, `p2`, `p3`, `p4`, `p5`, `p6`, `p7` and 2 others, "),
+        "{}",
+        of(&nine)
+    );
+    let json = r#"[{"name": "orders", "token": "t0ken"}, {"name": "billing", "token": "t0ken"}]"#;
+    let said = problem(ProviderConfig::from_json(json).unwrap()).to_string();
+    assert!(
+        said.starts_with("configuration: found a list of 2 providers; expected the fields of one provider: "),
+        "{said}"
+    );
+    assert!(!said.contains("t0ken"), "{said}");
+}
+
+#[test]
+fn variables_of_whole_providers_name_the_longer_prefix() {
+    let of_orders = ("APP_ORDERS__ALLOW_ORIGINS", "https://a.example.com");
+    let said = of_variables(&[of_orders, ("APP_ORDERS__TOKEN", "t0ken"), ("APP_BILLING__ALLOW_ORIGINS", "[]")]);
+    assert_eq!(
+        said,
+        "environment: found 2 providers, whose variables begin with `APP_BILLING__` and `APP_ORDERS__`; expected the \
+         fields of one provider after the prefix: use one of these as the prefix"
+    );
+    let said = of_variables(&[of_orders]);
+    assert!(said.contains("found one provider, whose variables begin with `APP_ORDERS__`;"), "{said}");
+    // What the message says works.
+    let variables = [of_orders, ("APP_ORDERS__TOKEN", "t0ken")];
+    ProviderConfig::from_variables("APP_ORDERS__", variables).build().unwrap();
+}
+
+#[test]
+fn a_table_with_a_name_near_a_field_is_that_field() {
+    for (toml, expected) in [
+        ("[token-endpoint]\nurl = \"https://as.example.com\"".to_owned(), "did you mean `token_endpoint`?"),
+        (format!("[source.own]\ntoken = \"a\"\n{JWT}"), "did you mean `sources`?"),
+        (format!("[client.jwt]\nalgorithm = \"HS256\"\n{JWT}"), "did you mean `token_endpoint.client`?"),
+        (format!("[surprise]\ntoken = \"a\"\n{JWT}"), "surprise: found a field that does not exist"),
+    ] {
+        let error = ProviderConfig::from_toml(&toml).unwrap().build().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

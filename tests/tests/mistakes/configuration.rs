@@ -334,6 +334,24 @@ pub(crate) fn rows() -> Vec<Row> {
             ["remove all but one"],
         ),
         Row::new(
+            "own: two providers",
+            "a file with a table for each provider, read as one provider",
+            toml(
+                "[orders]\nallow_origins = [\"https://a.example.com\"]\n[billing]\nallow_origins = [\"https://b.example.com\"]",
+            ),
+            ["2 providers", "`billing` and `orders`"],
+            ["the fields of one provider"],
+            ["write a file for each provider", "`ProviderConfig` for each"],
+        ),
+        Row::new(
+            "own: one provider in a table",
+            "a table around the fields of a provider",
+            toml("[orders.token_endpoint]\nurl = \"https://as.example.com/token\""),
+            ["one provider inside of the table `orders`"],
+            ["its fields, without a table"],
+            ["write `token_endpoint` in place of `orders.token_endpoint`"],
+        ),
+        Row::new(
             "own: table",
             "a misspelt table",
             toml("[token-endpoint]\nurl = \"https://as.example.com/token\""),
@@ -506,6 +524,14 @@ pub(crate) fn variables() -> Vec<Row> {
             ["BEARER_TOKEN_TOKEN_ENDPOINT_URL"],
             ["BEARER_TOKEN_TOKEN_ENDPOINT__URL"],
             ["__"],
+        ),
+        Row::new(
+            "own: two providers in variables",
+            "the variables of two providers with one prefix",
+            told(&[("ORDERS__ALLOW_ORIGINS", "[]"), ("BILLING__ALLOW_ORIGINS", "[]")]),
+            ["2 providers", "`BEARER_TOKEN_BILLING__`", "`BEARER_TOKEN_ORDERS__`"],
+            ["the fields of one provider after the prefix"],
+            ["use one of these as the prefix"],
         ),
         Row::new(
             "own: service variables",

@@ -97,7 +97,7 @@ fn search(markers: &Markers, secrets: &Markers, shown: &Shown) {
     }
     assert!(found.is_empty(), "{} places: {:#?}", found.len(), found.iter().take(20).collect::<Vec<_>>());
     assert!(from_us > 10, "our own events are there: {from_us}");
-    for message in ["could not fetch a token", "the API rejected a bearer", "ignoring changed certificates"] {
+    for message in ["could not fetch a token", "the API rejected a token", "ignoring changed certificates"] {
         assert!(traced.iter().any(|(_, text)| text.contains(message)), "no event says: {message}");
     }
     for name in ["h2", "hyper_util", "log"] {

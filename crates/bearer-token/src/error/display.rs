@@ -26,8 +26,32 @@ fn more(problems: &[Problem]) -> Option<String> {
 /// skipped: [`Error::other`] and many crates repeat it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, None)
+    }
+}
+
+/// An error beside the name of a provider, which its sentence does not repeat.
+pub(crate) struct Beside<'a> {
+    error: &'a Error,
+    provider: Option<&'a str>,
+}
+
+impl fmt::Display for Beside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.write(f, self.provider)
+    }
+}
+
+impl Error {
+    /// The sentence for a line that names this provider already, such as a status or an event. The name of another
+    /// provider, such as an earlier stage of a chain, stays.
+    pub(crate) fn beside<'a>(&'a self, provider: impl Into<Option<&'a str>>) -> Beside<'a> {
+        Beside { error: self, provider: provider.into() }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, named: Option<&str>) -> fmt::Result {
         let mut text = match &self.0.details.provider {
-            Some(name) if name.is_given() => format!("{name}: {}", self.0.message),
+            Some(name) if name.is_given() && named != Some(name.as_str()) => format!("{name}: {}", self.0.message),
             _ => String::from(&*self.0.message),
         };
         for (index, problem) in self.0.problems.iter().take(LISTED).enumerate() {
@@ -84,7 +108,7 @@ impl fmt::Debug for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{ErrorKind, ProviderName};
 
     #[test]
     fn alternate_display_adds_each_cause_once() {
@@ -93,6 +117,16 @@ mod tests {
             .with_context("the token request failed: no connection");
         assert_eq!(format!("{error}"), "the token request failed: no connection");
         assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
+    }
+
+    #[test]
+    fn a_name_beside_the_error_is_left_out() {
+        let error = Error::new(ErrorKind::Timeout, "no response").with_provider(&ProviderName::given("orders"));
+        assert_eq!(error.beside("orders").to_string(), "no response");
+        assert_eq!(error.beside("billing").to_string(), "orders: no response");
+        assert_eq!(error.beside(None).to_string(), error.to_string());
+        let error = error.with_source("reset by peer");
+        assert_eq!(format!("{:#}", error.beside("orders")), "no response: reset by peer");
     }
 
     #[test]

@@ -66,7 +66,13 @@ pub enum EventKind<'a> {
     /// A provider was built, or a [map of providers](crate::KeyedProviders), whose name is both names of the event
     /// then. It is the first event of each, so a sink can begin its counters at zero.
     #[non_exhaustive]
-    Built {},
+    Built {
+        /// The name that the source suggests, such as the authorization server's origin. `None` for a map, whose
+        /// sources come with its keys.
+        source: Option<&'a str>,
+        /// The origins that its tokens may be sent to. For a map, each of its providers tells its own.
+        allowed_origins: Text<'a>,
+    },
 
     // The life of a token.
     /// A fetch starts. Its end is `Fetched`, `FetchFailed` or `FetchAbandoned`, unless the provider is dropped

@@ -120,7 +120,7 @@ impl Metrics {
     /// Metrics of fetches. The gauges are those of single providers: the ones of a map would overwrite each other.
     fn fetched(&self, event: &Event<'_>, provider: &Known) {
         match event.kind {
-            EventKind::Built {} if event.keyed.is_none() => provider.set("bearer_token.failures_in_a_row", 0.0),
+            EventKind::Built { .. } if event.keyed.is_none() => provider.set("bearer_token.failures_in_a_row", 0.0),
             EventKind::Fetched { reason, duration, expires_at, remaining_life, .. } => {
                 provider.count("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", "fetched")]);
                 provider.measure("bearer_token.fetch.duration", &[("outcome", "fetched")], duration);

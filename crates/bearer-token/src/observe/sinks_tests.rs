@@ -62,7 +62,18 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
     use EventKind as Kind;
     let (reason, duration) = (FetchReason::Stale, SECOND);
     vec![
-        (Kind::Built {}, "DEBUG built a provider", "", &["bearer_token.failures_in_a_row{}"]),
+        (
+            Kind::Built { source: Some("https://as.example.com"), allowed_origins: Text(&"none") },
+            "DEBUG built a provider: ",
+            "source=https://as.example.com allowed_origins=none",
+            &["bearer_token.failures_in_a_row{}"],
+        ),
+        (
+            Kind::Built { source: None, allowed_origins: Text(&"") },
+            "DEBUG built a map of providers",
+            "provider=billing ",
+            &["bearer_token.failures_in_a_row{}"],
+        ),
         (Kind::FetchStarted { reason }, "DEBUG fetching a token", "reason=stale", &[]),
         (
             Kind::Fetched {
@@ -74,7 +85,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
                 refresh_in: None,
             },
             "DEBUG fetched a token",
-            "generation=7",
+            "generation=7 took=1s expires_in=1s refresh_in=never",
             &[
                 "bearer_token.fetches{reason=stale,outcome=fetched}",
                 "bearer_token.fetch.duration{outcome=fetched}",
@@ -87,7 +98,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
         (
             Kind::TooShortLived { remaining_life: None },
             "WARN fetched a token that has expired",
-            "lifetime=None",
+            "lifetime=never",
             &["bearer_token.warnings{warning=too_short_lived}"],
         ),
         (
@@ -110,7 +121,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
         ),
         (
             Kind::FetchAbandoned {},
-            "WARN a fetch was abandoned",
+            "WARN a fetch ended without a result",
             "",
             &["bearer_token.fetches{reason=unknown,outcome=abandoned}"],
         ),
@@ -135,7 +146,7 @@ fn of_fetches(error: &Error) -> Vec<Row<'_>> {
         ),
         (
             Kind::CallerRefused { error },
-            "DEBUG a caller was refused",
+            "DEBUG a caller got an error at once",
             "kind=Transport",
             &["bearer_token.unserved{outcome=refused}"],
         ),
@@ -147,25 +158,25 @@ fn of_requests<'a>(error: &'a Error, text: &'a dyn fmt::Display) -> Vec<Row<'a>>
     vec![
         (
             Kind::Rejected { generation: 7, outcome: Rejection::Renewing },
-            "DEBUG the API rejected a bearer",
+            "DEBUG the API rejected a token",
             "outcome=renewing",
             &["bearer_token.rejections{outcome=renewing}"],
         ),
         (
             Kind::Replayed { rejection: Rejection::Superseded },
-            "DEBUG sending a rejected request once more",
+            "DEBUG sending a rejected request again",
             "rejection=superseded",
             &["bearer_token.replays{outcome=superseded}"],
         ),
         (
             Kind::NotReplayed { rejection: Rejection::Renewing },
-            "DEBUG a rejected request is not sent once more",
+            "DEBUG a rejected request was not sent again",
             "rejection=renewing",
             &["bearer_token.not_replayed{outcome=renewing}"],
         ),
         (
             Kind::CacheRead { state: CacheRead::Missing },
-            "TRACE looked for a bearer",
+            "TRACE a request looked for a token",
             "state=missing",
             &["bearer_token.cache.reads{state=missing}"],
         ),

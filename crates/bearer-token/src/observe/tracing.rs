@@ -3,6 +3,8 @@
 //! Every event has the target `bearer_token`, in every module. Target, messages and names of fields are stable, so
 //! filters can use them. The guide's chapter on observability lists them, and a test compares both.
 
+use std::{fmt, time::Duration};
+
 pub(super) use ::tracing::Span;
 use ::tracing::{debug, error, info, trace, warn};
 
@@ -15,10 +17,34 @@ pub(super) const IS_ON: bool = true;
 /// The target of all events and spans. One for the whole crate, so that moving code between modules breaks no filter.
 const TARGET: &str = "bearer_token";
 
+/// A time as logs show it, without more digits than a reader needs. `None` is a time that does not come.
+struct Time(Option<Duration>);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // A short one keeps its microseconds: a fetch from memory takes a few.
+            Some(time) if time < Duration::from_millis(10) => {
+                write!(f, "{:?}", time - Duration::from_nanos(u64::from(time.subsec_nanos() % 1_000)))
+            }
+            Some(time) => write!(f, "{:?}", time - Duration::from_nanos(u64::from(time.subsec_nanos() % 1_000_000))),
+            None => f.write_str("never"),
+        }
+    }
+}
+
 /// Records an event. Without a provider, the span around the event names it.
 pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
-        EventKind::Built {} => debug!(target: TARGET, provider, "built a provider, or a map of providers"),
+        EventKind::Built { source: None, .. } => {
+            debug!(target: TARGET, provider, "built a map of providers: each is built when a request first needs it");
+        }
+        EventKind::Built { source, allowed_origins } => {
+            debug!(
+                target: TARGET, provider, source, %allowed_origins,
+                "built a provider: it fetches its first token when a request needs one"
+            );
+        }
         EventKind::FetchStarted { .. }
         | EventKind::Fetched { .. }
         | EventKind::TooShortLived { .. }
@@ -74,27 +100,27 @@ fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::Fetched { reason, generation, duration, remaining_life, expires_at: _, refresh_in } => {
             debug!(
-                target: TARGET, provider, reason = reason.as_str(), generation, took = ?duration, expires_in = ?remaining_life,
-                ?refresh_in, "fetched a token"
+                target: TARGET, provider, reason = reason.as_str(), generation, took = %Time(Some(*duration)), expires_in = %Time(*remaining_life),
+                refresh_in = %Time(*refresh_in), "fetched a token"
             );
         }
         EventKind::TooShortLived { remaining_life } => {
             warn!(
-                target: TARGET, provider, lifetime = ?remaining_life,
+                target: TARGET, provider, lifetime = %Time(*remaining_life),
                 "fetched a token that has expired or is about to; it serves the waiting requests only: check the clocks \
                  and the token's lifetime"
             );
         }
         EventKind::FetchFailed { reason, error, duration, failures_in_a_row, next_attempt_in, next_attempt_at: _ } => {
             warn!(
-                target: TARGET, provider, reason = reason.as_str(), kind = ?error.kind(), %error, took = ?duration,
-                failures_in_a_row, ?next_attempt_in, "could not fetch a token"
+                target: TARGET, provider, reason = reason.as_str(), kind = ?error.kind(), error = %error.beside(provider), took = %Time(Some(*duration)),
+                failures_in_a_row, next_attempt_in = %Time(Some(*next_attempt_in)), "could not fetch a token"
             );
         }
         EventKind::FetchAbandoned {} => {
             warn!(
                 target: TARGET, provider,
-                "a fetch was abandoned without a result: its task was dropped, or its runtime is not driven"
+                "a fetch ended without a result: its task was dropped, or its runtime was shut down or is blocked"
             );
         }
         EventKind::FetchTooLate {} => {
@@ -109,37 +135,36 @@ fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
 fn request(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::GaveUp { error } => {
-            warn!(target: TARGET, provider, kind = ?error.kind(), %error, "a caller gave up waiting for a token");
+            warn!(target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider), "a caller gave up waiting for a token");
         }
         EventKind::Waited { outcome, duration } => {
-            debug!(target: TARGET, provider, outcome = outcome.as_str(), ?duration, "a caller waited for a token");
+            debug!(target: TARGET, provider, outcome = outcome.as_str(), duration = %Time(Some(*duration)), "a caller waited for a token");
         }
         EventKind::CallerRefused { error } => {
             debug!(
-                target: TARGET, provider, kind = ?error.kind(), %error,
-                "a caller was refused: there is no token, and fetches are cooling down after a failure"
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider),
+                "a caller got an error at once: there is no token, the last fetch failed, and the next may not start yet"
             );
         }
         EventKind::Rejected { generation, outcome } => {
-            debug!(target: TARGET, provider, generation, outcome = outcome.as_str(), "the API rejected a bearer");
+            debug!(target: TARGET, provider, generation, outcome = outcome.as_str(), "the API rejected a token");
         }
         EventKind::Replayed { rejection } => {
-            debug!(target: TARGET, provider, rejection = rejection.as_str(), "sending a rejected request once more");
+            debug!(target: TARGET, provider, rejection = rejection.as_str(), "sending a rejected request again");
         }
         EventKind::NotReplayed { rejection } => {
             debug!(
                 target: TARGET, provider, rejection = rejection.as_str(),
-                "a rejected request is not sent once more: no replay is set up, its body cannot be sent again, it may have \
-                 been redirected, it was sent twice already, or its replay got no token or was given up"
+                "a rejected request was not sent again: usually no replay is set up, or its body cannot be sent twice"
             );
         }
         EventKind::CacheRead { state } => {
-            trace!(target: TARGET, provider, state = state.as_str(), "looked for a bearer");
+            trace!(target: TARGET, provider, state = state.as_str(), "a request looked for a token in the cache");
         }
         EventKind::NoOriginAllowed {} => {
             info!(
                 target: TARGET, provider,
-                "no origin is allowed: only loopback and URIs without authority get a token; if requests use this provider \
+                "no origin is allowed: only loopback and requests without a host get a token; if requests use this provider \
                  directly, call .allow_origin(..) on its builder"
             );
         }
@@ -156,7 +181,7 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
             );
         }
         EventKind::RequestRefused { error } => {
-            debug!(target: TARGET, provider, %error, "a request was not authorized");
+            debug!(target: TARGET, provider, error = %error.beside(provider), "a request was not authorized");
         }
         _ => {}
     }
@@ -168,7 +193,7 @@ fn user_code(provider: Option<&str>, kind: &EventKind<'_>) {
         EventKind::NoRandomness {} => {
             warn!(
                 target: TARGET, provider,
-                "the platform gave no randomness; refreshes and retries of this provider are not spread"
+                "the platform gave no randomness; refreshes and retries of this provider are not spread over time"
             );
         }
         EventKind::HasChangedPanicked {} => {
@@ -193,7 +218,7 @@ fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
             debug!(
                 target: TARGET, provider, "http.request.method" = method, "server.address" = server_address,
                 "server.port" = i64::from(*server_port), "http.response.status_code" = status.map(i64::from),
-                "error.type" = error_type, ?duration, "sent a token request"
+                "error.type" = error_type, duration = %Time(Some(*duration)), "sent a token request"
             );
         }
         EventKind::NarrowerScope { authorization_server, missing } => {
@@ -204,20 +229,20 @@ fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::StepRefused { authorization_server, error } => {
             warn!(
-                target: TARGET, provider, authorization_server, kind = ?error.kind(), %error,
+                target: TARGET, provider, authorization_server, kind = ?error.kind(), error = %error.beside(provider),
                 "the authorization server refused the wider scope that the API asks for; asking for the previous one \
                  again: give the client more rights, then call refresh_now"
             );
         }
         EventKind::ResourceMetadataKept { resource, error } => {
             warn!(
-                target: TARGET, provider, resource, kind = ?error.kind(), %error,
+                target: TARGET, provider, resource, kind = ?error.kind(), error = %error.beside(provider),
                 "using the previous metadata of the resource"
             );
         }
         EventKind::ExpiredOnArrival { authorization_server, expired_ago } => {
             warn!(
-                target: TARGET, provider, authorization_server, ?expired_ago,
+                target: TARGET, provider, authorization_server, expired_ago = %Time(Some(*expired_ago)),
                 "the authorization server sent a token that had already expired: check the token lifetime at the server, \
                  and the clock of this machine"
             );
@@ -250,7 +275,7 @@ fn source(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::FellBack { error } => {
             warn!(
-                target: TARGET, provider, kind = ?error.kind(), %error,
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider),
                 "the primary source failed permanently; using the fallback"
             );
         }
@@ -259,7 +284,7 @@ fn source(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::CredentialKept { error } => {
             warn!(
-                target: TARGET, provider, kind = ?error.kind(), %error,
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider),
                 "a new credential was refused or is unusable; the previous one stays in use"
             );
         }
@@ -303,14 +328,14 @@ fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::SharedKeysMissing { error } => {
             warn!(
-                target: TARGET, provider, kind = ?error.kind(), %error,
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider),
                 "the sealing keys of the shared store cannot be read; this replica fetches for itself"
             );
         }
         EventKind::SharedStoreSuspended { error, pause } => {
             warn!(
-                target: TARGET, provider, kind = ?error.kind(), %error, ?pause,
-                "the shared store cannot be used now; each replica fetches for itself until it is asked again"
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider), pause = %Time(Some(*pause)),
+                "the shared store cannot be used now; each replica fetches for itself until the store is asked again"
             );
         }
         EventKind::SharedStoreResumed {} => {
@@ -325,14 +350,14 @@ fn store(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::StoreCall { store, operation, outcome, error: None, duration } => {
             debug!(
-                target: TARGET, provider, store, operation = operation.as_str(), outcome = outcome.as_str(), ?duration,
+                target: TARGET, provider, store, operation = operation.as_str(), outcome = outcome.as_str(), duration = %Time(Some(*duration)),
                 "called a store"
             );
         }
         EventKind::StoreCall { store, operation, outcome, error: Some(error), duration } => {
             warn!(
                 target: TARGET, provider, store, operation = operation.as_str(), outcome = outcome.as_str(),
-                kind = ?error.kind(), %error, ?duration, "the call of a store failed"
+                kind = ?error.kind(), error = %error.beside(provider), duration = %Time(Some(*duration)), "the call of a store failed"
             );
         }
         EventKind::RefreshTokenSaved {} => {
@@ -340,7 +365,7 @@ fn store(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::RefreshTokenNotSaved { error } => {
             error!(
-                target: TARGET, provider, kind = ?error.kind(), %error,
+                target: TARGET, provider, kind = ?error.kind(), error = %error.beside(provider),
                 "could not save a new refresh token; it is kept in memory only"
             );
         }

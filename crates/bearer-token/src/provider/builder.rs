@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use super::{Inner, TokenProvider};
 use crate::{
     error::{Error, ProviderName},
-    observe::{EventKind, FirstTimes, Observer, Observers},
+    observe::{EventKind, FirstTimes, Observer, Observers, Text},
     platform::Platform,
     problem::{Problem, Problems},
     provider::{
@@ -256,7 +256,7 @@ impl TokenProviderBuilder {
 
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
-        observers.tell(EventKind::Built {});
+        observers.tell(EventKind::Built { source: Some(&self.source.name()), allowed_origins: Text(&origins) });
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }

@@ -178,13 +178,14 @@ impl fmt::Display for ProviderStatus {
         if let Some(error) = &self.last_error {
             let number = self.failures_in_a_row;
             write!(f, "; {number} {} in a row", if number == 1 { "failure" } else { "failures" })?;
-            write!(f, ", the last: {error}; the next attempt ")?;
+            write!(f, ", the last: {}; the next attempt ", error.beside(self.name.as_str()))?;
             match self.cool_down.is_zero() {
                 true => f.write_str("may start now")?,
                 false => write!(f, "is in {}", Readable(self.cool_down))?,
             }
         }
         if let Some(CredentialInUse::Previous(error)) = &self.credential {
+            let error = error.beside(self.name.as_str());
             write!(f, "; the previous credential is in use, because the latest one was refused: {error}")?;
         }
         if self.is_fetching { f.write_str("; a fetch is in progress") } else { Ok(()) }

@@ -18,6 +18,8 @@
 //!
 //! Errors name the origin and the method to call. They never repeat user information or a path, which may be secrets.
 
+use std::fmt;
+
 use http::{Uri, uri::Scheme};
 
 use crate::{
@@ -76,6 +78,16 @@ impl Allowed {
     /// Whether this is one of the two spellings, in any case of the letters.
     fn is_spelled(&self, authority: &str) -> bool {
         self.spelled.eq_ignore_ascii_case(authority) || self.other.eq_ignore_ascii_case(authority)
+    }
+}
+
+/// For people: `https://api.example.com, http://127.0.0.1:8080`, or `none`.
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let any = self.any_https.then(|| "any https origin".to_owned());
+        let named: Vec<_> = any.into_iter().chain(self.allowed.iter().map(|one| one.origin.to_string())).collect();
+        f.write_str(if named.is_empty() { "none" } else { "" })?;
+        f.write_str(&named.join(", "))
     }
 }
 

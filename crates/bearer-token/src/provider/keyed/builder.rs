@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ProviderName},
-    observe::{EventKind, Observer, Observers},
+    observe::{EventKind, Observer, Observers, Text},
     platform::Platform,
     problem::Problems,
     resource::{
@@ -166,7 +166,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         // Before the first provider, so counters of the map begin at zero.
         let (name, platform) = (ProviderName::given(&keyed.name), self.platform.clone());
         let observers = Observers::new(name, platform, Some(keyed.name.clone()), self.observers.clone());
-        observers.tell(EventKind::Built {});
+        observers.tell(EventKind::Built { source: None, allowed_origins: Text(&"those of each provider") });
         let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()));
         Ok(KeyedProviders {
             inner: Arc::new(Inner {
