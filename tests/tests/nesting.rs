@@ -6,7 +6,7 @@
 
 use std::{convert::Infallible, error::Error as StdError, future::ready};
 
-use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, TokenProvider, TokenSource, transport::Transport};
+use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, TokenProvider, transport::Transport};
 use bearer_token_config::ProviderConfig;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -95,10 +95,6 @@ async fn a_provider_as_a_source_repeats_nothing() {
         let error = outer.token().await.unwrap_err();
         check("a provider around another", kind, &format!("{error:#}"));
         check("its status", kind, &outer.status().to_string());
-        let both = TokenProvider::builder(orders(kind).or_else(orders(kind))).name("orders").build().unwrap();
-        let error = both.token().await.unwrap_err();
-        check("a source with a fallback", kind, &format!("{error:#}"));
-        check("its status", kind, &both.status().to_string());
     }
 }
 

@@ -234,7 +234,10 @@ async fn providers_of_a_map_share_its_name() {
     let tenants = tenants.name("tenants").observer(Arc::new(shared.clone())).build().unwrap();
     let built = |seen: &Seen| (seen.provider.clone(), seen.keyed.clone(), seen.kind.clone());
     let map = || Some("tenants".to_owned());
-    assert_eq!(shared.take().iter().map(built).collect::<Vec<_>>(), [(map(), map(), "Built".to_owned())]);
+    assert_eq!(
+        shared.take().iter().map(built).collect::<Vec<_>>(),
+        [(map(), map(), "Built { source: None, allowed_origins: \"those of each provider\" }".to_owned())]
+    );
     for tenant in ["acme", "umbrella"] {
         tenants.token(tenant).unwrap().await.unwrap();
         let told = shared.take();

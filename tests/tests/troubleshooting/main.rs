@@ -44,6 +44,10 @@ const PRINTS: &[&str] = &[
 const PARTS: &[&str] = &[
     // What an error of another library or of a server fills in or is followed by.
     ".. more ..",
+    // Names that are listed, and origins that an event lists.
+    ".. and .. others",
+    "any https origin",
+    "those of each provider",
     ".. (.. times)",
     ".. of .. bytes that ..",
     "OAuth error ..",
@@ -113,6 +117,8 @@ const PARTS: &[&str] = &[
     "this is the public half, which verifies",
     // What a problem expects.
     "exactly one of file and url",
+    "its fields, without a table or a list around them",
+    "the fields of one provider",
     "more than .., by which iat is back-dated, and at most 24 h",
     "scopes, such as https://www.googleapis.com/auth/cloud-platform",
     "the API's host, such as https://pubsub.googleapis.com/",

@@ -67,7 +67,11 @@ impl Error {
         }
         let mut cause = self.source().filter(|_| f.alternate());
         while let Some(error) = cause {
-            let said = error.to_string();
+            // A name stands once, however many of the errors have it.
+            let said = match error.downcast_ref::<Error>() {
+                Some(error) => error.beside(named.or(self.provider())).to_string(),
+                None => error.to_string(),
+            };
             // Some errors repeat the sentence of their cause.
             if !text.contains(&said) {
                 text.push_str(": ");
