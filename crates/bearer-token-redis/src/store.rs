@@ -161,13 +161,18 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.min(LONGEST).as_micros()).unwrap_or(u64::MAX)
 }
 
+/// What to permit a user.
+const RIGHTS: &str = ": permit the commands that `RedisStore::prefix` names";
+
 /// Only the category and the code: the server's words may repeat a part of the command.
 #[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn down(error: RedisError) -> Down {
     let advice = match error.kind() {
         ErrorKind::AuthenticationFailed => Some(": correct the user or the password"),
-        ErrorKind::Server(ServerErrorKind::NoPerm) => Some(": permit the commands that `RedisStore::prefix` names"),
+        ErrorKind::Server(ServerErrorKind::NoPerm) => Some(RIGHTS),
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Some(": connect to the master, or through Sentinel"),
+        // Redis 7.0 has no code of its own for a command that the user may not run in a script.
+        _ if error.detail().is_some_and(|words| words.contains("can't run this command")) => Some(RIGHTS),
         _ => error.code().and_then(advice),
     };
     let advice = advice.unwrap_or_default();
@@ -186,6 +191,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "LOADING" => ": it reads its data from the disk, and will answer then",
         "MASTERDOWN" => ": it is a replica without its master",
         "MISCONF" => ": it cannot write to its disk, and so refuses writes (`stop-writes-on-bgsave-error`)",
+        "NOAUTH" => ": correct the user or the password",
         "NOREPLICAS" => ": it has too few replicas (`min-replicas-to-write`)",
         "OOM" => ": it has reached `maxmemory`; raise it, or set `maxmemory-policy` to `volatile-ttl`",
         _ => return None,

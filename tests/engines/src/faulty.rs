@@ -2,14 +2,20 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use bearer_token::store::{Down, Fence, Leased, Order, Saved, SharedStore, Snapshot, StoreKey, Version};
+use bearer_token::{
+    AccessToken, Error, FetchContext, TokenSource,
+    platform::{Entropy, Moment, SystemEntropy},
+    store::{Down, Fence, Leased, Order, Saved, SharedStore, Snapshot, StoreKey, Version},
+};
 use serde::{Deserialize, Serialize};
+
+use crate::draws::LIFETIME;
 
 /// What is wrong with a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +30,8 @@ pub enum Fault {
     SharesNoFailure,
     /// Its store acknowledges the mark of a refresh token, the first save under a lease, and loses it.
     LosesMarks,
+    /// It draws the time of each refresh for itself, and the record has no draw. All replicas have this one.
+    DrawsForItself,
 }
 
 /// The store of a replica that has one of these faults, or none.
@@ -89,5 +97,48 @@ impl<S: SharedStore> SharedStore for Faulty<S> {
 
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
         self.store.release(key, fence).await
+    }
+}
+
+/// The shared source of a replica that [draws for itself](Fault::DrawsForItself).
+///
+/// A draw makes the refresh of a token earlier, and so does a token that seems to be older. The second can be had from
+/// outside of the library.
+pub struct OwnDraw<S> {
+    source: S,
+    /// The token that was drawn for.
+    last: Mutex<String>,
+}
+
+impl<S> OwnDraw<S> {
+    pub fn new(source: S) -> Self {
+        OwnDraw { source, last: Mutex::default() }
+    }
+}
+
+impl<S: TokenSource> TokenSource for OwnDraw<S> {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let asked = cx.platform().now();
+        let token = self.source.fetch(cx).await?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last == token.secret() {
+            return Ok(token);
+        }
+        token.secret().clone_into(&mut last);
+        let drawn = (LIFETIME / 5).mul_f64(fastrand::f64());
+        Ok(token.issued(Moment::new(asked.monotonic().saturating_sub(drawn), asked.wall() - drawn)))
+    }
+}
+
+/// Randomness whose draws are all zero, so that the record has none. Anything else than a draw has more bytes.
+pub struct NoDraws;
+
+impl Entropy for NoDraws {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        if bytes.len() == size_of::<u32>() {
+            bytes.fill(0);
+            return Ok(());
+        }
+        SystemEntropy.fill(bytes)
     }
 }

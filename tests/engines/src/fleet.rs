@@ -40,7 +40,8 @@ pub struct Worker {
 struct Seen {
     is_ready: AtomicBool,
     has_lease: AtomicBool,
-    shared: AtomicU64,
+    /// When it began to fetch under the lease, by the monotonic clock of the machine.
+    fetches: Mutex<Vec<Duration>>,
     alone: AtomicU64,
     needless: AtomicU64,
     unanswered: AtomicU64,
@@ -72,10 +73,6 @@ impl Worker {
                 };
                 match line.as_str() {
                     "ready" => kept.is_ready.store(true, Ordering::Relaxed),
-                    "fetch" => {
-                        kept.has_lease.store(true, Ordering::Relaxed);
-                        count(&kept.shared);
-                    }
                     "alone" => count(&kept.alone),
                     "needless" => count(&kept.needless),
                     "unanswered" => count(&kept.unanswered),
@@ -88,6 +85,9 @@ impl Worker {
                         if let Some(pause) = other.strip_prefix("suspended ") {
                             let end = Instant::now() + Duration::from_millis(pause.parse().unwrap());
                             *kept.suspended_until.lock().unwrap() = Some(end);
+                        } else if let Some(time) = other.strip_prefix("fetch ") {
+                            kept.has_lease.store(true, Ordering::Relaxed);
+                            kept.fetches.lock().unwrap().push(Duration::from_millis(time.parse().unwrap()));
                         } else {
                             let report = other.strip_prefix("report ").and_then(|json| serde_json::from_str(json).ok());
                             *kept.report.lock().unwrap() = report;
@@ -113,7 +113,7 @@ impl Worker {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // A fetch is read before the calls that explain it, because another one may follow meanwhile.
         Tally {
-            shared: read(&self.seen.shared),
+            shared: u64::try_from(self.seen.fetches.lock().unwrap().len()).unwrap(),
             alone: read(&self.seen.alone),
             needless: read(&self.seen.needless),
             unanswered: read(&self.seen.unanswered),
@@ -243,6 +243,14 @@ impl Workers {
     /// What happened to all until now.
     pub fn tally(&self) -> Tally {
         self.running.iter().map(Worker::tally).chain([self.killed]).sum()
+    }
+
+    /// When those that run began to fetch under the lease, in order.
+    pub fn fetches(&self) -> Vec<Duration> {
+        let mut all: Vec<_> =
+            self.running.iter().flat_map(|worker| worker.seen.fetches.lock().unwrap().clone()).collect();
+        all.sort_unstable();
+        all
     }
 
     /// How many leave the store alone now.

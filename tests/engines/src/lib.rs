@@ -8,6 +8,7 @@
 
 pub mod black_hole;
 pub mod compatible;
+pub mod draws;
 pub mod faulty;
 pub mod fleet;
 pub mod held;
@@ -36,4 +37,18 @@ pub async fn until(what: &str, limit: Duration, mut is_so: impl AsyncFnMut() -> 
         assert!(Instant::now() < end, "this did not happen within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A number once it is quiet: it has not changed for this time. Asks for a minute at most.
+pub async fn quiet(what: &str, time: Duration, number: impl Fn() -> u64) -> u64 {
+    let (mut last, mut since) = (number(), Instant::now());
+    until(what, Duration::from_secs(60), async || {
+        let now = number();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() >= time
+    })
+    .await;
+    last
 }

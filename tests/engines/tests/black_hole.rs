@@ -3,7 +3,7 @@
 //!
 //! No server is needed. The limit of a call is 95 ms, and the rest is what the machine needs to notice its end. The
 //! median of some fleets, each of one process, is compared. On a machine that is busy with something else, all of them
-//! wait for the processor as well, so up to three rounds are made.
+//! wait for the processor as well, so up to twenty rounds are made.
 
 #![allow(clippy::disallowed_methods, reason = "real sockets, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
@@ -21,7 +21,7 @@ use engines::{black_hole::BlackHole, world::KEY};
 use tokio::task::JoinSet;
 
 const FLEETS: usize = 11;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 20;
 const AT_A_TIME: usize = 5;
 const MOST: Duration = Duration::from_millis(100);
 

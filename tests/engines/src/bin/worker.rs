@@ -5,7 +5,7 @@
 //! | word | what happens |
 //! |---|---|
 //! | `ready` | it has its first token |
-//! | `fetch` | it begins to fetch a token under the lease |
+//! | `fetch` | it begins to fetch a token under the lease, at the time that follows: milliseconds of the monotonic clock |
 //! | `alone` | it begins to fetch a token for itself: its call to the store got no answer, or the store is left alone |
 //! | `needless` | it begins to fetch a token for itself, although the store answers |
 //! | `done` | each of these has ended |
@@ -40,7 +40,7 @@ use bearer_token::{
 use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
 use engines::{
-    faulty::{Fault, Faulty},
+    faulty::{Fault, Faulty, NoDraws, OwnDraw},
     job::{Job, Report, Store, VARIABLE},
     reason::Said,
     redis_cluster,
@@ -102,7 +102,13 @@ struct Telling<S> {
 
 impl<S: TokenSource> TokenSource for Telling<S> {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        tell(self.asked.said().reason(Instant::now()));
+        let reason = self.asked.said().reason(Instant::now());
+        if reason == "fetch" {
+            // This clock is the same in all processes of a machine with Linux.
+            tell(&format!("fetch {}", SystemClock.now().monotonic().as_millis()));
+        } else {
+            tell(reason);
+        }
         let result = self.source.fetch(cx).await;
         self.failed.store(result.is_err(), Ordering::Relaxed);
         tell("done");
@@ -126,7 +132,11 @@ fn share(job: &Job, store: impl SharedStore) -> Result<TokenProvider> {
         return provider(job, source, asked);
     }
     let fleet = Fleet::builder(Faulty::new(store, job.fault, failed), SealingKeys::file(&job.keys)).build()?;
-    provider(job, fleet.share(source)?, asked)
+    let shared = fleet.share(source)?;
+    match job.fault {
+        Some(Fault::DrawsForItself) => provider(job, OwnDraw::new(shared), asked),
+        _ => provider(job, shared, asked),
+    }
 }
 
 fn endpoint(job: &Job) -> Result<TokenEndpoint> {
@@ -142,6 +152,10 @@ fn alone(job: &Job, endpoint: TokenEndpoint) -> Result<TokenProvider> {
 
 fn provider(job: &Job, source: impl TokenSource, asked: Asked) -> Result<TokenProvider> {
     let platform = Platform::system().with_clock(OffClock(job.clock_offset));
+    let platform = match job.fault {
+        Some(Fault::DrawsForItself) => platform.with_entropy(NoDraws),
+        _ => platform,
+    };
     let origin: String = job.api_url.split('/').take(3).collect::<Vec<_>>().join("/");
     Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).observer(asked).build()?)
 }
