@@ -1,5 +1,5 @@
 //! What the files of the repository promise about each other: links of the documents, manifests of the published
-//! crates, and how much is documented.
+//! crates, how much is documented, and the messages that were recorded.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 mod documentation;
 mod links;
 mod packages;
+mod recorded;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
