@@ -37,6 +37,35 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// let store = bearer_token_redis::RedisStore::new(connection).prefix("orders:tokens:");
 /// # let _ = store; Ok(()) }
 /// ```
+///
+/// With Sentinel (feature `sentinel`), the name is that of the master:
+///
+/// ```
+/// # #[cfg(feature = "sentinel")]
+/// # fn example() -> Result<(), bearer_token::Error> {
+/// use bearer_token_redis::{Connection, RedisStore};
+///
+/// let sentinels = ["redis://sentinel-1.example.com:26379", "redis://sentinel-2.example.com:26379"];
+/// let store = RedisStore::new(Connection::to_sentinels(sentinels, "mymaster", None)?);
+/// # let _ = store; Ok(()) }
+/// ```
+///
+/// In a Redis Cluster (feature `cluster`):
+///
+/// ```
+/// # #[cfg(feature = "cluster")]
+/// # async fn example() -> redis::RedisResult<()> {
+/// use std::time::Duration;
+///
+/// let nodes = vec!["redis://redis-1.example.com", "redis://redis-2.example.com"];
+/// let cluster = redis::cluster::ClusterClient::builder(nodes)
+///     .response_timeout(Duration::from_millis(90))
+///     .connection_timeout(Duration::from_millis(500))
+///     .retries(1)
+///     .build()?;
+/// let store = bearer_token_redis::RedisStore::new(cluster.get_async_connection().await?);
+/// # let _ = store; Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RedisStore<C = Connection> {
     connection: C,
