@@ -16,7 +16,7 @@ use tokio_postgres::{
 use crate::{
     connection::{Arguments, Connection},
     durability::{self, Accepted},
-    ended,
+    ended::{self, Forbidden},
     refusal::Lost,
     tls,
 };
@@ -59,16 +59,17 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// )
 /// ```
 ///
-/// A row whose record and lease ended more than a day ago is removed by itself. One save in 16 looks at 100 rows, from
-/// a random one on, and removes those that have ended. That is done after the save, so no fetch waits for it. So at
-/// least 6 rows are looked at for each save of the fleet, however many replicas there are. If the user may not delete
-/// rows, they stay. [`remove_ended`](Self::remove_ended) removes all of them at once. A refresh token is kept for ten
-/// years from its last use.
+/// A row whose record and lease ended more than a day ago is removed by itself. One save in four looks at 20 rows, from
+/// a random one on, and removes those that have ended. On average that is five rows for each save of the fleet, however
+/// many replicas there are. It is done after the save, in one statement. If the user may not delete rows, they stay.
+/// [`remove_ended`](Self::remove_ended) removes all of them at once. A refresh token is kept for ten years from its last
+/// use.
 #[derive(Clone)]
 pub struct PostgresStore {
-    connection: Arc<Connection>,
+    pub(crate) connection: Arc<Connection>,
     table: Arc<str>,
     accepted: Accepted,
+    pub(crate) removal: Arc<Forbidden>,
 }
 
 impl PostgresStore {
@@ -138,7 +139,12 @@ impl PostgresStore {
     }
 
     fn over(connection: Connection) -> Self {
-        PostgresStore { connection: Arc::new(connection), table: "bearer_token".into(), accepted: Accepted::default() }
+        PostgresStore {
+            connection: Arc::new(connection),
+            table: "bearer_token".into(),
+            accepted: Accepted::default(),
+            removal: Arc::default(),
+        }
     }
 
     /// Accepts a server that loses what it has acknowledged when its host crashes: with `fsync` or `full_page_writes`
@@ -248,7 +254,7 @@ impl PostgresStore {
         Ok(Some(row))
     }
 
-    fn named(&self, statement: &str) -> String {
+    pub(crate) fn named(&self, statement: &str) -> String {
         let statement = statement.replace("{settings}", durability::SETTINGS).replace("{ended}", ended::ENDED);
         statement.replace("{table}", &self.table)
     }
