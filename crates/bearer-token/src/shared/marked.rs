@@ -61,6 +61,11 @@ impl MarkedToken {
         (&self.token, self.mark, self.sent_before) == (&other.token, other.mark, other.sent_before)
     }
 
+    /// Whether a newer version wrote it.
+    pub(super) fn is_newer(plain: &[u8]) -> bool {
+        plain.first().is_some_and(|format| *format > FORMAT)
+    }
+
     pub(super) fn read(plain: &[u8]) -> Result<Self, Error> {
         let unknown = || Error::new(ErrorKind::Source, "the refresh token in the shared store has an unknown format");
         let mut rest = plain.strip_prefix(&[FORMAT]).ok_or_else(unknown)?;

@@ -26,6 +26,7 @@ mod sealed;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod tests;
+mod unreadable;
 mod using;
 
 /// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it,
@@ -195,12 +196,14 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
         let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
-        self.replace(platform, |content| content.token.as_ref() == seen, Descent::succeeded, next).await
+        let sealing = self.inner.sealing(platform).await?;
+        self.replace(platform, sealing, |content| content.token.as_ref() == seen, Descent::succeeded, next).await
     }
 
     async fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> Result<(), Error> {
         let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
-        self.replace(platform, |_| true, Descent::consented, next).await.map(drop)
+        let sealing = self.inner.sealing(platform).await?.for_new_consent();
+        self.replace(platform, sealing, |_| true, Descent::consented, next).await.map(drop)
     }
 
     /// Marks the token as sent. Nothing is sent if that fails.
@@ -253,7 +256,10 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
 
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
         let sealing = self.inner.sealing(platform).await?;
-        let fence = self.acquire(platform, &sealing, true).await?;
+        let Ok(fence) = self.acquire(platform, &sealing, true).await? else {
+            // Looking at it next says why. A new consent replaces it under a lease of its own.
+            return Ok(Lease::free());
+        };
         lock(&self.turn).fence = Some(fence);
         let (store, scope) = (self.handle(), Some(Scope::current()));
         Ok(Lease::holding(Holder { store, platform: platform.clone(), scope }))

@@ -265,6 +265,12 @@ impl Ring {
     }
 }
 
+/// Whether a newer version may have sealed a record. Versions are counted up from [`ENVELOPE`], and text that another
+/// program left begins with a greater byte.
+pub(super) fn is_newer_envelope(sealed: &[u8]) -> bool {
+    sealed.first().is_some_and(|version| (ENVELOPE + 1..b' ').contains(version))
+}
+
 /// What is authenticated besides the record.
 fn associated(version: u8, id: &[u8; ID], name: &StoreKey) -> Vec<u8> {
     [&[version], &id[..], name.as_str().as_bytes()].concat()

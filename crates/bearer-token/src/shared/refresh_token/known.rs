@@ -53,6 +53,8 @@ pub(super) struct Found {
     /// If the store has lost a later one that this process knows, that one.
     pub(super) content: MarkedToken,
     pub(super) lost: Option<Lost>,
+    /// Whether the store has a record that cannot be read, and may be replaced.
+    pub(super) is_unreadable: bool,
 }
 
 /// What a store has in place of a content that it has lost.
@@ -63,6 +65,12 @@ pub(super) struct Lost {
 }
 
 impl Found {
+    /// A record of which only the version is known.
+    pub(super) fn unreadable(version: Version, asked: Duration) -> Self {
+        let (age, sent_for, content) = (Duration::ZERO, Duration::ZERO, MarkedToken::default());
+        Found { version, asked, age, sent_for, content, lost: None, is_unreadable: true }
+    }
+
     /// For how long the server may have known the token, of those requests whose response is missing. `now` is by the
     /// monotonic clock: what has passed since the store was asked counts as well.
     pub(super) fn sent_for(&self, now: Duration) -> Duration {
@@ -91,7 +99,7 @@ impl Ages {
         let known = Known::of(self.latest.as_ref(), shown, content, told, now);
         let (age, sent_for, content) = (known.age, known.sent_for, known.content.clone());
         (self.latest, self.set_back) = (Some(known), None);
-        Found { version, asked: now, age, sent_for, content, lost: None }
+        Found { version, asked: now, age, sent_for, content, lost: None, is_unreadable: false }
     }
 
     /// Notes that the store has no record. One that may lose its writes has lost it. From another one it was removed.
@@ -102,7 +110,7 @@ impl Ages {
             return self.keeps(latest, Version::ABSENT, Lost { marked_for: None }, now);
         }
         let (age, sent_for, content) = (Duration::ZERO, Duration::ZERO, MarkedToken::default());
-        Found { version: Version::ABSENT, asked: now, age, sent_for, content, lost: None }
+        Found { version: Version::ABSENT, asked: now, age, sent_for, content, lost: None, is_unreadable: false }
     }
 
     /// Notes a save over the version `seen`.
@@ -123,7 +131,7 @@ impl Ages {
         let (age, sent_for) = (latest.later(latest.age, now), latest.later(latest.sent_for, now));
         let content = latest.content.clone();
         self.latest = Some(latest);
-        Found { version, asked: now, age, sent_for, content, lost: Some(lost) }
+        Found { version, asked: now, age, sent_for, content, lost: Some(lost), is_unreadable: false }
     }
 }
 

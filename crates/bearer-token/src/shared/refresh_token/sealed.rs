@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::known::{Ages, Found};
+use super::{
+    known::{Ages, Found},
+    unreadable::Unreadable,
+};
 use crate::{
-    error::{Error, ErrorKind, Retry},
+    error::{Error, ErrorKind},
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_TOKEN_CALL, SHARED_TOKEN_LIFE},
     shared::{
         marked::MarkedToken,
-        ring::{Ring, SealingKeys},
+        ring::{Ring, SealingKeys, is_newer_envelope},
     },
     store::{Down, Fence, Saved, SharedStore, Snapshot, StoreKey, Version},
     sync::{Mutex, lock},
@@ -28,13 +31,27 @@ pub(super) struct Inner<S> {
 pub(super) struct Sealing {
     ring: Arc<Ring>,
     pub(super) key: StoreKey,
+    /// Whether a record that cannot be read may be replaced.
+    is_for_new_consent: bool,
+}
+
+impl Sealing {
+    /// The same, for a token that a person puts there. What was there before does not matter then.
+    pub(super) fn for_new_consent(self) -> Self {
+        Sealing { is_for_new_consent: true, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn seal(&self, plain: &[u8]) -> Vec<u8> {
+        self.ring.seal(zeroize::Zeroizing::new(plain.to_vec()), &self.key).unwrap_or_default()
+    }
 }
 
 impl<S: SharedStore> Inner<S> {
     pub(super) async fn sealing(&self, platform: &Platform) -> Result<Sealing, Error> {
         let ring = self.keys.ring(platform).await?;
         let key = ring.refresh_token_key(&self.name);
-        Ok(Sealing { ring, key })
+        Ok(Sealing { ring, key, is_for_new_consent: false })
     }
 
     /// The answer of the store, within a time.
@@ -54,21 +71,32 @@ impl<S: SharedStore> Inner<S> {
     }
 
     pub(super) async fn read(&self, platform: &Platform, sealing: &Sealing) -> Result<Found, Error> {
+        Ok(self.look(platform, sealing).await??)
+    }
+
+    /// Reads the record, or says why it cannot be read although the store has it.
+    pub(super) async fn look(
+        &self,
+        platform: &Platform,
+        sealing: &Sealing,
+    ) -> Result<Result<Found, Unreadable>, Error> {
         let asked = platform.now().monotonic();
         match self.ask(platform, self.store.read(&sealing.key)).await? {
-            Some(snapshot) => self.open(&snapshot, asked, sealing),
-            None => Ok(lock(&self.ages).of(&sealing.key).misses(asked, S::ORDER)),
+            Some(snapshot) => Ok(self.open(&snapshot, asked, sealing)),
+            None => Ok(Ok(lock(&self.ages).of(&sealing.key).misses(asked, S::ORDER))),
         }
     }
 
     /// Opens a record. `asked` is when the store was asked for it, by the monotonic clock.
-    pub(super) fn open(&self, snapshot: &Snapshot, asked: Duration, sealing: &Sealing) -> Result<Found, Error> {
-        let plain = sealing.ring.open(&snapshot.record, &sealing.key).map_err(|problem| {
-            let message = format!("the refresh token in the shared store cannot be opened: {problem}");
-            Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
-        })?;
+    pub(super) fn open(&self, snapshot: &Snapshot, asked: Duration, sealing: &Sealing) -> Result<Found, Unreadable> {
+        let version = snapshot.version;
+        let content = match content(&snapshot.record, sealing) {
+            Err(unreadable) if sealing.is_for_new_consent && !unreadable.is_newer => {
+                return Ok(Found::unreadable(version, asked));
+            }
+            content => content?,
+        };
         let told = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
-        let (version, content) = (snapshot.version, MarkedToken::read(&plain)?);
         Ok(lock(&self.ages).of(&sealing.key).finds(version, content, told, asked))
     }
 
@@ -94,4 +122,15 @@ impl<S: SharedStore> Inner<S> {
         // If the store is gone, the lease ends by itself.
         drop(self.ask(platform, self.store.release(key, fence)).await);
     }
+}
+
+fn content(record: &[u8], sealing: &Sealing) -> Result<MarkedToken, Unreadable> {
+    if is_newer_envelope(record) {
+        return Err(Unreadable::newer(&sealing.key));
+    }
+    let plain = sealing.ring.open(record, &sealing.key).map_err(Unreadable::unopened)?;
+    if MarkedToken::is_newer(&plain) {
+        return Err(Unreadable::newer(&sealing.key));
+    }
+    MarkedToken::read(&plain).map_err(Unreadable::unknown)
 }

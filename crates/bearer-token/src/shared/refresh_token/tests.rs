@@ -43,6 +43,8 @@ mod cancelled;
 mod clock_steps;
 mod lost_writes;
 mod resent;
+#[cfg(feature = "http-transport")]
+mod unreadable;
 mod versions;
 
 const LEASE: Duration = Duration::from_secs(15);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{SharedRefreshToken, known::Found, sealed::Sealing};
+use super::{SharedRefreshToken, known::Found, sealed::Sealing, unreadable::Unreadable};
 use crate::{
     error::{Error, ErrorKind},
     observe::Scope,
@@ -69,17 +69,20 @@ pub(super) struct Harmless {
 
 impl<S: SharedStore> SharedRefreshToken<S> {
     /// Waits for the lease. What the record had before may be replaced by then, also under the same version. So the
-    /// holder reads it again.
+    /// holder reads it again. A record that cannot be read is no failure here: its caller decides.
     pub(super) async fn acquire(
         &self,
         platform: &Platform,
         sealing: &Sealing,
         is_patient: bool,
-    ) -> Result<Fence, Error> {
+    ) -> Result<Result<Fence, Unreadable>, Error> {
         let inner = &self.inner;
         let (mut step, mut hints, mut newer) = (SHARED_POLL.0, 0, Newer::default());
         loop {
-            let found = inner.read(platform, sealing).await?;
+            let found = match inner.look(platform, sealing).await? {
+                Ok(found) => found,
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
             // Another host may be using what the store shows in place of what it has lost.
             let (is_in_use, age) = match found.lost.and_then(|lost| lost.marked_for) {
                 Some(marked_for) => (true, marked_for),
@@ -90,7 +93,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 _ => {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
-                        Leased::Granted(fence) => return Ok(fence),
+                        Leased::Granted(fence) => return Ok(Ok(fence)),
                         Leased::Newer(_) if newer.wants_pause()? => step,
                         Leased::Newer(_) => continue,
                         Leased::Held(remaining) if remaining > self.longest_lease() => {
@@ -123,25 +126,25 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     pub(super) async fn replace(
         &self,
         platform: &Platform,
+        sealing: Sealing,
         is_expected: impl Fn(&MarkedToken) -> bool,
         descent: impl Fn(Descent, Fence) -> Descent,
         next: MarkedToken,
     ) -> Result<bool, Error> {
         let inner = &self.inner;
-        let sealing = inner.sealing(platform).await?;
         let mut found = inner.read(platform, &sealing).await?;
         // It stays in the turn, whose end releases it.
         let mut granted = lock(&self.turn).fence;
         let is_use = granted.is_some();
         loop {
-            let is_done = |found: &Found| found.lost.is_none() && found.content.is_like(&next);
+            let is_done = |found: &Found| found.lost.is_none() && !found.is_unreadable && found.content.is_like(&next);
             if is_done(&found) || !is_expected(&found.content) {
                 return Ok(is_done(&found));
             }
             let (fence, brief) = match granted.take() {
                 Some(fence) => (fence, None),
                 None => {
-                    let fence = self.acquire(platform, &sealing, false).await?;
+                    let fence = self.acquire(platform, &sealing, false).await??;
                     let brief = self.brief(platform, fence);
                     // Two saves under one lease have one version, so only the content says what it is now.
                     found = inner.read(platform, &sealing).await?;
