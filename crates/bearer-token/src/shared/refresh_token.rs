@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
     known::{Ages, Found},
-    sealed::Inner,
+    sealed::{Inner, Sealing},
     using::{Earlier, Holder, Turn},
 };
 use super::{
@@ -179,8 +179,26 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         Error::new(ErrorKind::Source, message).with_retry(retry)
     }
 
+    /// The keys of now, under the name that the record had when this use of the token began.
+    ///
+    /// If the last key changes meanwhile, the mark and the successor belong to the record that was leased. Hosts with the
+    /// last key of before look there.
+    async fn sealing(&self, platform: &Platform) -> Result<Sealing, Error> {
+        let now = self.inner.sealing(platform).await;
+        let begun = lock(&self.turn).sealing.clone();
+        match (now, begun) {
+            (Ok(now), Some(begun)) if now.key == begun.key => {
+                // Its first key may seal a record that the earlier ones do not open.
+                lock(&self.turn).sealing = Some(now.clone());
+                Ok(now)
+            }
+            (_, Some(begun)) => Ok(begun),
+            (now, None) => now,
+        }
+    }
+
     async fn load_found(&self, platform: &Platform) -> Result<Found, Error> {
-        self.inner.read(platform, &self.inner.sealing(platform).await?).await
+        self.inner.read(platform, &self.sealing(platform).await?).await
     }
 }
 
@@ -196,7 +214,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
         let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
-        let sealing = self.inner.sealing(platform).await?;
+        let sealing = self.sealing(platform).await?;
         self.replace(platform, sealing, |content| content.token.as_ref() == seen, Descent::succeeded, next).await
     }
 
@@ -209,7 +227,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
     /// Marks the token as sent. Nothing is sent if that fails.
     async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
         let inner = &self.inner;
-        let sealing = inner.sealing(platform).await?;
+        let sealing = self.sealing(platform).await?;
         let found = inner.read(platform, &sealing).await?;
         let is_resent = self.is_in_use(&found);
         let sent_for = || found.sent_for(platform.now().monotonic());
@@ -260,7 +278,10 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
             // Looking at it next says why. A new consent replaces it under a lease of its own.
             return Ok(Lease::free());
         };
-        lock(&self.turn).fence = Some(fence);
+        {
+            let mut turn = lock(&self.turn);
+            (turn.fence, turn.sealing) = (Some(fence), Some(sealing));
+        }
         let (store, scope) = (self.handle(), Some(Scope::current()));
         Ok(Lease::holding(Holder { store, platform: platform.clone(), scope }))
     }

@@ -40,6 +40,7 @@ macro_rules! forward {
 
 #[cfg(feature = "http-transport")]
 mod cancelled;
+mod changed_keys;
 mod clock_steps;
 mod lost_writes;
 mod resent;

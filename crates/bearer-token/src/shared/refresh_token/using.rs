@@ -37,6 +37,8 @@ impl Newer {
 pub(super) struct Turn {
     /// The lease, until it has ended.
     pub(super) fence: Option<Fence>,
+    /// The keys and the name under which the lease was granted. The fence means nothing under another name.
+    pub(super) sealing: Option<Sealing>,
     /// The mark that this clone made last, or is making.
     pub(super) mark: Option<u64>,
     /// The mark of a token that was not sent, or not used up.
@@ -134,7 +136,11 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         let inner = &self.inner;
         let mut found = inner.read(platform, &sealing).await?;
         // It stays in the turn, whose end releases it.
-        let mut granted = lock(&self.turn).fence;
+        let mut granted = {
+            let turn = lock(&self.turn);
+            // A new consent goes to the name of now.
+            turn.fence.filter(|_| turn.sealing.as_ref().is_some_and(|begun| begun.key == sealing.key))
+        };
         let is_use = granted.is_some();
         loop {
             let is_done = |found: &Found| found.lost.is_none() && !found.is_unreadable && found.content.is_like(&next);
@@ -145,7 +151,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Some(fence) => (fence, None),
                 None => {
                     let fence = self.acquire(platform, &sealing, false).await??;
-                    let brief = self.brief(platform, fence);
+                    let brief = self.brief(platform, &sealing, fence);
                     // Two saves under one lease have one version, so only the content says what it is now.
                     found = inner.read(platform, &sealing).await?;
                     if is_done(&found) || !is_expected(&found.content) {
@@ -180,8 +186,15 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 
     /// Ends the use of the token: releases the lease, and removes a mark that means nothing. It tries for as long as
     /// others wait for the mark.
-    async fn settle(self, platform: Platform, fence: Option<Fence>, mark: Option<Harmless>) {
-        let Ok(sealing) = self.inner.sealing(&platform).await else { return };
+    async fn settle(self, platform: Platform, begun: Option<Sealing>, fence: Option<Fence>, mark: Option<Harmless>) {
+        let sealing = match begun {
+            Some(sealing) => sealing,
+            // An overdue use, whose lease another one of this clone has ended.
+            None => match self.inner.sealing(&platform).await {
+                Ok(sealing) => sealing,
+                Err(_) => return,
+            },
+        };
         if let Some(fence) = fence {
             self.inner.release(&platform, &sealing.key, fence).await;
         }
@@ -228,7 +241,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                     continue;
                 }
             };
-            let brief = self.brief(platform, fence);
+            let brief = self.brief(platform, sealing, fence);
             // The save of an earlier mark of the same lease may have arrived late, or this one.
             let found = inner.read(platform, sealing).await?;
             let means_nothing = found.content.mark == Some(mark)
@@ -257,9 +270,9 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     }
 
     /// A lease that was granted for one save.
-    fn brief(&self, platform: &Platform, fence: Fence) -> BriefLease<S> {
+    fn brief(&self, platform: &Platform, sealing: &Sealing, fence: Fence) -> BriefLease<S> {
         let (store, scope) = (self.handle(), Some(Scope::current()));
-        BriefLease { store, platform: platform.clone(), fence: Some(fence), scope }
+        BriefLease { store, platform: platform.clone(), sealing: sealing.clone(), fence: Some(fence), scope }
     }
 
     /// A handle for the same use of the token.
@@ -292,16 +305,16 @@ pub(super) struct Holder<S: SharedStore> {
 
 impl<S: SharedStore> Drop for Holder<S> {
     fn drop(&mut self) {
-        let (fence, mark) = {
+        let (sealing, fence, mark) = {
             let mut turn = lock(&self.store.turn);
             // A fetch that lost its lease may still say that its mark was harmless.
             let harmless = turn.harmless;
             let earlier = turn.earlier;
             let mark = turn.mark.take_if(|mark| harmless == Some(*mark)).map(|mark| Harmless { mark, earlier });
-            (turn.fence.take(), mark)
+            (turn.sealing.take(), turn.fence.take(), mark)
         };
         if fence.is_some() || mark.is_some() {
-            let settled = self.store.handle().settle(self.platform.clone(), fence, mark);
+            let settled = self.store.handle().settle(self.platform.clone(), sealing, fence, mark);
             // Where nothing can be spawned, the lease ends by itself.
             let scope = self.scope.take().unwrap_or_else(Scope::current);
             drop(self.platform.spawn(Box::pin(scope.run(settled))));
@@ -313,6 +326,7 @@ impl<S: SharedStore> Drop for Holder<S> {
 struct BriefLease<S: SharedStore> {
     store: SharedRefreshToken<S>,
     platform: Platform,
+    sealing: Sealing,
     fence: Option<Fence>,
     scope: Option<Scope>,
 }
@@ -327,7 +341,8 @@ impl<S: SharedStore> BriefLease<S> {
 impl<S: SharedStore> Drop for BriefLease<S> {
     fn drop(&mut self) {
         if let Some(fence) = self.fence {
-            let released = self.store.handle().settle(self.platform.clone(), Some(fence), None);
+            let (platform, sealing) = (self.platform.clone(), self.sealing.clone());
+            let released = self.store.handle().settle(platform, Some(sealing), Some(fence), None);
             // Where nothing can be spawned, the lease ends by itself.
             let scope = self.scope.take().unwrap_or_else(Scope::current);
             drop(self.platform.spawn(Box::pin(scope.run(released))));
