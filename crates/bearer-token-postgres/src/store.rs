@@ -262,9 +262,11 @@ impl PostgresStore {
     /// The row as it is now, to explain why a statement changed nothing.
     async fn row(&self, key: &StoreKey) -> Result<Found, Down> {
         let statement = self.named(
-            "SELECT ({settings}), fence, record, version,
+            "SELECT ({settings}), fence,
+                CASE WHEN pg_catalog.octet_length(record) <= 65536 THEN record END, version,
                 (pg_catalog.date_part('epoch', ends - clock_timestamp()) * 1000000::float8)::bigint,
-                (pg_catalog.date_part('epoch', leased - clock_timestamp()) * 1000000::float8)::bigint
+                (pg_catalog.date_part('epoch', leased - clock_timestamp()) * 1000000::float8)::bigint,
+                pg_catalog.octet_length(record) > 65536
             FROM (SELECT 1) AS one LEFT JOIN {table} AS row ON key = $1",
         );
         let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT)];
@@ -280,6 +282,14 @@ impl PostgresStore {
             Ok(Duration::from_micros(micros.and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0)))
         };
         let life: Duration = time(4)?;
+        if column::<Option<bool>>(row, 6)? == Some(true) && !life.is_zero() {
+            // It never leaves the server.
+            let message = format!(
+                "PostgreSQL has a record that is larger than 64 KiB; delete the row of {} whose key is {key}",
+                self.table
+            );
+            return Err(Down::new(message).for_this_key());
+        }
         let record = column::<Option<Vec<u8>>>(row, 2)?.filter(|_| !life.is_zero());
         let version = Version::new(number(row, 3)?);
         let snapshot = record.map(|record| Snapshot::new(record, version, life));

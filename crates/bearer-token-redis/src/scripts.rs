@@ -11,7 +11,7 @@ use redis::Script;
 /// everything. The hash outlives its record and its lease by an hour, to refuse holders that were paused.
 ///
 /// A field that is no whole number counts as absent, so the next save replaces it. Something else than a hash is left
-/// alone.
+/// alone. A record that is longer than any that is saved never leaves the server.
 const COMMON: &str = r"
 local key = KEYS[1]
 local t = redis.call('TIME')
@@ -23,11 +23,14 @@ end
 local record, version, ends, fence, leased = unpack(fields)
 local function number(value) return string.format('%.0f', value) end
 local function whole(text)
-    local value = text and string.match(text, '^%d+$') and tonumber(text)
+    local value = text and #text < 17 and string.match(text, '^%d+$') and tonumber(text)
     return value and value < 9007199254740992 and value or 0
 end
 ends, leased = whole(ends), whole(leased)
-local function snapshot(name) return {name, record, version, number(ends - now)} end
+local function snapshot(name)
+    if #record > 65536 then return {'large'} end
+    return {name, record, version, number(ends - now)}
+end
 if not record or ends <= now or whole(version) == 0 then record, version = false, '0' end
 local function keep(last)
     redis.call('PEXPIRE', key, number(math.ceil((last - now) / 1000) + 3600000))

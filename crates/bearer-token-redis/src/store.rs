@@ -105,6 +105,24 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         call
     }
 
+    fn snapshot(&self, key: &StoreKey, words: &Words) -> Result<Snapshot, Down> {
+        match name(words) {
+            b"foreign" => {
+                let message =
+                    "Redis has a value of another type under the name of this record; delete it, or set another prefix";
+                return Err(Down::new(message).for_this_key());
+            }
+            b"large" => {
+                let message =
+                    format!("Redis has a record that is larger than 64 KiB; delete the key {}{key}", self.prefix);
+                return Err(Down::new(message).for_this_key());
+            }
+            _ => {}
+        }
+        let record = words.get(1).cloned().unwrap_or_default();
+        Ok(Snapshot::new(record, Version::new(number(words, 2)?), Duration::from_micros(number(words, 3)?)))
+    }
+
     async fn answer<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> RedisResult<T> {
         call.invoke_async(&mut self.connection.clone()).await
     }
@@ -120,7 +138,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedStore for RedisSto
             Err(error) if error.is_connection_dropped() => self.answer(&call).await,
             answer => answer,
         };
-        answer.map_err(down)?.map(|words| snapshot(&words)).transpose()
+        answer.map_err(down)?.map(|words| self.snapshot(key, &words)).transpose()
     }
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
@@ -129,7 +147,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedStore for RedisSto
         match name(&words) {
             b"granted" => Ok(Leased::Granted(Fence::new(number(&words, 1)?))),
             b"held" => Ok(Leased::Held(Duration::from_micros(number(&words, 1)?))),
-            _ => snapshot(&words).map(Leased::Newer),
+            _ => self.snapshot(key, &words).map(Leased::Newer),
         }
     }
 
@@ -147,7 +165,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SharedStore for RedisSto
         match name(&words) {
             b"saved" => Ok(Saved::Saved(Version::new(fence.get()))),
             b"fenced" => Ok(Saved::Fenced),
-            _ => snapshot(&words).map(Saved::Changed),
+            _ => self.snapshot(key, &words).map(Saved::Changed),
         }
     }
 
@@ -174,16 +192,6 @@ fn name(words: &Words) -> &[u8] {
 fn number(words: &Words, index: usize) -> Result<u64, Down> {
     let number = words.get(index).and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
     number.ok_or(Down::new("Redis returned something else than the script; is a proxy in between?"))
-}
-
-fn snapshot(words: &Words) -> Result<Snapshot, Down> {
-    if name(words) == b"foreign" {
-        let message =
-            "Redis has a value of another type under the name of this record; delete it, or set another prefix";
-        return Err(Down::new(message).for_this_key());
-    }
-    let record = words.get(1).cloned().unwrap_or_default();
-    Ok(Snapshot::new(record, Version::new(number(words, 2)?), Duration::from_micros(number(words, 3)?)))
 }
 
 fn micros(time: Duration) -> u64 {

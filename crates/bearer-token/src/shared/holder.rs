@@ -13,7 +13,7 @@ use crate::{
     observe::{self, EventKind, Scope},
     platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY, SHARED_POLL},
-    store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
+    store::{Fence, Saved, StoreKey, Version},
     token::{AccessToken, FetchReason, Inherited, Recorded, check_token},
 };
 
@@ -136,9 +136,8 @@ impl Turn<'_> {
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
         AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
-            Ok(sealed) if sealed.len() <= MemorySharedStore::MAX_RECORD => sealed,
-            Ok(_) => return self.unsaved("it is larger than 64 KiB", lease).await,
-            Err(_) => return self.unsaved("it cannot be sealed", lease).await,
+            Ok(sealed) => sealed,
+            Err(problem) => return self.unsaved(problem, lease).await,
         };
         let asked = self.platform().now();
         let saved = self.link.save(self.platform(), &self.key, (&sealed, life), lease.fence, seen).await;

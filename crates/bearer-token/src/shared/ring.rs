@@ -37,7 +37,7 @@ use crate::{
     files::last_good::LastGood,
     platform::Platform,
     problem::Problem,
-    store::StoreKey,
+    store::{MemorySharedStore, SharedStore, StoreKey},
 };
 
 /// The keys with which records are sealed before they are stored: a file, or a string.
@@ -160,6 +160,9 @@ const ENVELOPE: u8 = 1;
 const ID: usize = 8;
 const NONCE: usize = 12;
 const KEY: usize = 32;
+/// The most bytes of a sealed record.
+const MOST: usize = MemorySharedStore::MAX_RECORD;
+const LARGE: &str = "it is larger than 64 KiB";
 /// More than any rotation needs.
 const MOST_KEYS: usize = 16;
 
@@ -224,28 +227,31 @@ impl Ring {
         Some(BASE64_STANDARD.encode(&tag[..16]))
     }
 
-    /// Seals a record with the first key.
-    pub(super) fn seal(&self, plain: Zeroizing<Vec<u8>>, name: &StoreKey) -> Result<Vec<u8>, Error> {
-        let failed = || Error::new(ErrorKind::Source, "a token could not be sealed for the shared store");
+    /// Seals a record with the first key, or says why not.
+    pub(super) fn seal(&self, plain: Zeroizing<Vec<u8>>, name: &StoreKey) -> Result<Vec<u8>, &'static str> {
+        let failed = "it cannot be sealed";
         // `parse` refuses a ring without keys.
-        let Some(key) = self.keys.first() else { return Err(failed()) };
+        let key = self.keys.first().ok_or(failed)?;
         let mut text = plain;
         let nonce = {
             let aad = Aad::from(associated(ENVELOPE, &key.id, name));
             // The tag must not move the plain text, which would leave a copy behind.
             text.reserve_exact(AES_256_GCM_SIV.tag_len());
-            key.cipher.seal_in_place_append_tag(aad, &mut *text).map_err(|_| failed())?
+            key.cipher.seal_in_place_append_tag(aad, &mut *text).map_err(|_| failed)?
         };
         let mut sealed = Vec::with_capacity(1 + ID + NONCE + text.len());
         sealed.push(ENVELOPE);
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(nonce.as_ref());
         sealed.extend_from_slice(&text);
-        Ok(sealed)
+        if sealed.len() > MOST { Err(LARGE) } else { Ok(sealed) }
     }
 
     /// Opens a record, or says why not.
     pub(super) fn open(&self, sealed: &[u8], name: &StoreKey) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+        if sealed.len() > MOST {
+            return Err(LARGE);
+        }
         let short = "it is too short";
         let (version, rest) = sealed.split_first().ok_or(short)?;
         if *version != ENVELOPE {
@@ -358,6 +364,18 @@ mod tests {
         let ring = ring(&[1]);
         let sealed = ring.seal(plain("a"), &name()).unwrap();
         assert_eq!(ring.open(&sealed, &StoreKey::new([8; 32])).unwrap_err(), "it was damaged or copied");
+    }
+
+    #[test]
+    fn a_record_over_the_limit_is_neither_sealed_nor_opened() {
+        let ring = ring(&[1]);
+        let of = |size| ring.seal(Zeroizing::new(vec![b'a'; size]), &name());
+        let most = MOST - of(0).unwrap().len();
+        let mut sealed = of(most).unwrap();
+        assert_eq!(ring.open(&sealed, &name()).unwrap().len(), most);
+        assert_eq!(of(most + 1).unwrap_err(), LARGE);
+        sealed.push(0);
+        assert_eq!(ring.open(&sealed, &name()).unwrap_err(), LARGE);
     }
 
     #[test]

@@ -115,7 +115,8 @@ pub use self::{
 ///    refuses nothing.
 /// 8. Only the holder's fence releases a lease.
 /// 9. Keys do not affect each other.
-/// 10. A record may have 64 KiB ([`MAX_RECORD`]), and any bytes.
+/// 10. A record may have 64 KiB ([`MAX_RECORD`]), and any bytes. A longer one was saved by another program. It does not
+///     leave the engine, so it costs the replicas no memory: [`Down::for_this_key`].
 /// 11. [`Down`] means that the store gave no answer. A lease that is held is an answer: [`Leased::Held`]. If only the
 ///     content under one key is unusable, the others must not pay for it: [`Down::for_this_key`].
 ///

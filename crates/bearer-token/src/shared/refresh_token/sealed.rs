@@ -109,7 +109,10 @@ impl<S: SharedStore> Inner<S> {
         seen: Version,
     ) -> Result<Saved, Error> {
         AWS_LC_RANDOMNESS.done_on(platform).await;
-        let record = sealing.ring.seal(content.plain()?, &sealing.key)?;
+        let record = sealing.ring.seal(content.plain()?, &sealing.key).map_err(|problem| {
+            let message = format!("a token could not be sealed for the shared store: {problem}");
+            Error::new(ErrorKind::Source, message)
+        })?;
         let asked = platform.now().monotonic();
         let saved = self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await?;
         if let Saved::Saved(version) = saved {

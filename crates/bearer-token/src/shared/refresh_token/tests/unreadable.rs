@@ -41,6 +41,22 @@ async fn a_new_consent_replaces_what_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn no_record_over_the_limit_is_saved() {
+    let world = World::new();
+    let host = world.host();
+    let error = host.put(&world.platform, Some(&token(&"t".repeat(64 * 1024)))).await.unwrap_err();
+    assert!(error.to_string().contains("larger than 64 KiB"), "{error}");
+    world.settle().await;
+    host.put(&world.platform, Some(&token(&"t".repeat(63 * 1024)))).await.unwrap();
+    // One that another program left is replaced.
+    plant(&world, &vec![1; 64 * 1024 + 1]).await;
+    let error = host.load(&world.platform).await.unwrap_err();
+    assert!(error.to_string().contains("larger than 64 KiB"), "{error}");
+    host.put(&world.platform, Some(&token("1"))).await.unwrap();
+    assert_eq!(host.load(&world.platform).await.unwrap(), Some(token("1")));
+}
+
+#[tokio::test]
 async fn replace_and_clear_of_the_grant_replace_it_as_well() {
     let world = World::new();
     for record in [sealed_by_next_key(&world).await, b"garbage".to_vec()] {
