@@ -110,7 +110,7 @@ impl<S: SharedStore> Inner<S> {
     ) -> Result<Saved, Error> {
         AWS_LC_RANDOMNESS.done_on(platform).await;
         let record = sealing.ring.seal(content.plain()?, &sealing.key).map_err(|problem| {
-            let message = format!("a token could not be sealed for the shared store: {problem}");
+            let message = format!("the refresh token could not be sealed for the shared store: {problem}");
             Error::new(ErrorKind::Source, message)
         })?;
         let asked = platform.now().monotonic();
