@@ -101,6 +101,7 @@ impl Run {
             anyhow::Ok((response.status().as_u16(), response.text().await?))
         };
         let mut scrapes = Vec::new();
+        let (mut revoked, mut revoked_again) = (false, false);
         let start = clock.unix();
         while clock.unix() - start < END.as_secs_f64() {
             let at = Duration::from_secs_f64(clock.unix() - start);
@@ -116,10 +117,12 @@ impl Run {
             } else {
                 disk.make_room();
             }
-            if (REVOCATION..REVOCATION + INTERVAL).contains(&at) {
+            if !revoked && at >= REVOCATION {
+                revoked = true;
                 revoke_fresh(&server, &provider).await?;
             }
-            if (UNREPLAYED..UNREPLAYED + INTERVAL).contains(&at) {
+            if !revoked_again && at >= UNREPLAYED {
+                revoked_again = true;
                 revoke_fresh(&server, &provider).await?;
                 let response = without_replay.get(format!("{}/orders", server.api_url())).send().await?;
                 ensure!(response.status() == 401, "a revoked token was accepted: {}", response.status());

@@ -18,6 +18,9 @@ pub const LIFETIME: Duration = Duration::from_secs(4);
 /// So many lifetimes tell the two apart, also on a machine that is busy.
 pub const LIFETIMES: u64 = 16;
 
+/// With fewer times, in all of which the store answered, the check says nothing.
+const LEAST: usize = 8;
+
 /// A sound fleet fails the check with this probability at most.
 const FALSE_ALARM: f64 = 1e-5;
 
@@ -60,6 +63,9 @@ impl Draws {
     ///
     /// Says how long it is.
     pub fn check(&self) -> Result<(), String> {
+        if self.times.len() < LEAST {
+            return Err(format!("only {} undisturbed times, expected at least {LEAST}", self.times.len()));
+        }
         let Some(longest) = self.times.iter().max() else { return Ok(()) };
         let floor = floor(self.times.len());
         println!("the longest of {} times between token requests: {longest:?}, at least {floor:?}", self.times.len());

@@ -24,7 +24,7 @@ const PROCESSES: usize = 8;
 /// How long the authorization server takes: so long that each replica wants the token meanwhile.
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// A replica hides its fault where it is the first of all to fetch. Five times in a row it is not.
+/// A replica hides its fault where it is the first of all to fetch. Five new ones do not all do so.
 const ATTEMPTS: usize = 5;
 
 /// A fleet whose last replica has this fault, on a new server.
@@ -76,16 +76,19 @@ impl Fleet {
 
 /// The check of two lifetimes fails with these words.
 async fn is_noticed(fault: Fault, words: &str) {
-    let fleet = Fleet::new().await;
-    let workers = fleet.start(Some(fault)).await;
-    for attempt in 1..=ATTEMPTS {
-        if let Err(wrong) = fleet.two_lifetimes(&workers).await {
-            println!("{fault:?}, attempt {attempt}: {wrong}");
-            assert!(wrong.contains(words), "{wrong}");
+    let mut found = Vec::new();
+    for _ in 0..ATTEMPTS {
+        // New replicas: the order in which they ask stays nearly the same.
+        let fleet = Fleet::new().await;
+        let workers = fleet.start(Some(fault)).await;
+        let wrong = fleet.two_lifetimes(&workers).await.err();
+        println!("{fault:?}: {wrong:?}");
+        if wrong.as_ref().is_some_and(|wrong| wrong.contains(words)) {
             return;
         }
+        found.push(wrong);
     }
-    panic!("{fault:?} was not noticed in {ATTEMPTS} attempts");
+    panic!("{fault:?} was not noticed: {found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

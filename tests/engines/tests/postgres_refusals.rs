@@ -158,7 +158,7 @@ async fn a_session_that_the_server_ends_costs_no_call() {
     let ended = async || {
         until("the end of the session", Duration::from_secs(10), async || sessions().await == 0).await;
         // The replica has received it.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     };
     for number in 1..=5 {
         store.read(&key(number)).await.unwrap();

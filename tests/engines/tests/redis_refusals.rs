@@ -86,8 +86,8 @@ const REFUSALS: [Refusal; 13] = [
         told: &["correct the user or the password"],
         ends: &[RIGHTS],
     },
-    Refusal { begins: &["CLIENT PAUSE 5000 WRITE"], told: &["gave no answer"], ends: &[] },
-    Refusal { begins: &["CLIENT PAUSE 5000 ALL"], told: &["gave no answer"], ends: &[] },
+    Refusal { begins: &["CLIENT PAUSE 12000 WRITE"], told: &["gave no answer"], ends: &[] },
+    Refusal { begins: &["CLIENT PAUSE 12000 ALL"], told: &["gave no answer"], ends: &[] },
 ];
 
 /// A connection of the administrator, who waits for long commands.

