@@ -286,9 +286,9 @@ impl TokenProvider {
     /// Looks at the input of the source from time to time, such as a key file, and fetches a new bearer when it has
     /// changed. Spawn it, if a new credential is to be used before the next refresh.
     ///
-    /// The bearer in service stays there meanwhile, also if the fetch fails. The future ends when the last clone of the
-    /// provider is dropped. `every` is at least a second; what the source looks at is a [file's
-    /// metadata](TokenSource::has_changed).
+    /// The bearer in service stays there meanwhile, also if the fetch fails. If the cause may pass, it is tried again
+    /// after the cool-down. The future ends when the last clone of the provider is dropped. `every` is at least a
+    /// second; what the source looks at is a [file's metadata](TokenSource::has_changed).
     ///
     /// ```
     /// # use bearer_token::{StaticToken, TokenProvider};
@@ -302,6 +302,8 @@ impl TokenProvider {
         let (weak, platform) = (Arc::downgrade(&self.inner), self.inner.platform.clone());
         let every = every.max(Duration::from_secs(1));
         async move {
+            // Whether a change was noticed whose fetch met an outage. Its file was read, and looks unchanged since.
+            let mut is_owed = false;
             loop {
                 platform.sleep_until(platform.now().monotonic().saturating_add(every)).await;
                 let Some(inner) = weak.upgrade() else { return };
@@ -309,7 +311,11 @@ impl TokenProvider {
                     inner.observers.tell(EventKind::HasChangedPanicked {});
                     false
                 });
-                if has_changed {
+                // A change does not end an outage, so it waits for the cool-down of one.
+                let outage = inner.cache.failure().filter(|failure| failure.error.is_transient());
+                is_owed = has_changed || (is_owed && outage.is_some());
+                let now = platform.now().monotonic_nanos();
+                if is_owed && outage.is_none_or(|outage| outage.until <= now) {
                     // Its failure is an event, and the error of the callers that wait.
                     drop(TokenFuture::new(inner, Want::Renewal).await);
                 }

@@ -127,3 +127,32 @@ async fn a_provider_passes_the_question_on_to_its_source() {
     source.0.changed.store(true, Relaxed);
     assert_eq!(outer.token().await.unwrap().secret(), "token");
 }
+
+/// A file looks unchanged as soon as it was read, although the server was not reached with its content.
+#[tokio::test]
+async fn a_change_that_was_read_in_an_outage_is_fetched_after_it() {
+    let (source, clock, provider) = provider(ErrorKind::Unavailable);
+    *source.0.fails.lock().unwrap() = None;
+    provider.token().await.unwrap();
+    *source.0.fails.lock().unwrap() = Some(ErrorKind::Unavailable);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(provider.refresh_when_changed(Duration::from_secs(1)));
+    let pass = async |seconds: u32| {
+        for _ in 0..seconds {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    source.0.changed.store(true, Relaxed);
+    pass(1).await;
+    assert_eq!(source.counts().0, 2);
+    source.0.changed.store(false, Relaxed);
+    *source.0.fails.lock().unwrap() = None;
+    pass(30).await;
+    assert_eq!(source.counts().0, 3, "once more, and then no more");
+}

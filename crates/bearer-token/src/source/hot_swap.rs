@@ -25,6 +25,10 @@ use crate::{
     value::Value,
 };
 
+mod state;
+
+use self::state::{State, is_refusal};
+
 /// A source with a new credential and, until that one works, the previous one.
 ///
 /// A server does not always know a new secret or key when the program gets it. So each fetch tries the latest
@@ -85,17 +89,6 @@ enum Content {
 }
 
 type Make = dyn Fn(&[u8]) -> Result<Arc<dyn DynTokenSource>, Error> + Send + Sync;
-
-struct State {
-    latest: Arc<dyn DynTokenSource>,
-    previous: Option<Arc<dyn DynTokenSource>>,
-    /// Of what `latest` was made, for a followed value.
-    content: Option<Zeroizing<Vec<u8>>>,
-    /// Why the latest one is not in use.
-    refused: Option<Error>,
-    /// Whether it was replaced since the last fetch.
-    is_new: bool,
-}
 
 impl HotSwap {
     /// Creates a source with its first credential.
@@ -162,8 +155,7 @@ impl HotSwap {
     }
 
     fn with(first: Arc<dyn DynTokenSource>, content: Option<Zeroizing<Vec<u8>>>, followed: Option<Followed>) -> Self {
-        let state = State { latest: first, previous: None, content, refused: None, is_new: false };
-        HotSwap(Arc::new(Inner { followed, state: Mutex::new(state) }))
+        HotSwap(Arc::new(Inner { followed, state: Mutex::new(State::new(first, content)) }))
     }
 
     /// Replaces the credential.
@@ -172,7 +164,7 @@ impl HotSwap {
     /// [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now), as an application does after it got a new
     /// secret. The previous credential is the last one that worked, also if several follow each other.
     pub fn replace(&self, source: impl TokenSource) {
-        lock(&self.0.state).replace(Arc::new(source), None);
+        drop(lock(&self.0.state).replace(Arc::new(source), None));
     }
 
     /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
@@ -182,14 +174,11 @@ impl HotSwap {
     /// tried. A replica that adopts the token of another one (the feature `shared`) tries none. So this keeps what its
     /// own last fetch found.
     pub fn in_use(&self) -> CredentialInUse {
-        match &lock(&self.0.state).refused {
-            Some(error) => CredentialInUse::Previous(error.clone()),
-            None => CredentialInUse::Latest,
-        }
+        lock(&self.0.state).in_use()
     }
 
     fn latest_identity(&self) -> Identity {
-        let latest = lock(&self.0.state).latest.clone();
+        let latest = lock(&self.0.state).latest();
         identity_of(&latest)
     }
 
@@ -197,14 +186,14 @@ impl HotSwap {
     async fn follow(&self, cx: &FetchContext) -> Result<(), Error> {
         let Some(Followed { value, content, make }) = &self.0.followed else { return Ok(()) };
         let found = content.read(value, cx).await?;
-        if lock(&self.0.state).content.as_ref() == Some(&found) {
+        if lock(&self.0.state).has(&found) {
             return Ok(());
         }
         match make(&found) {
-            Ok(source) => lock(&self.0.state).replace(source, Some(found)),
+            Ok(source) => drop(lock(&self.0.state).replace(source, Some(found))),
             Err(error) => {
                 // Looked at once.
-                lock(&self.0.state).content = Some(found);
+                lock(&self.0.state).note_unusable(found);
                 observe::tell(EventKind::CredentialKept { error: &error });
             }
         }
@@ -232,52 +221,23 @@ fn into_bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
-impl State {
-    /// Notes a new credential. `content` is what it was made of, if it follows a value.
-    fn replace(&mut self, source: Arc<dyn DynTokenSource>, content: Option<Zeroizing<Vec<u8>>>) {
-        let replaced = std::mem::replace(&mut self.latest, source);
-        // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
-        if self.previous.is_none() {
-            self.previous = Some(replaced);
-        }
-        (self.content, self.is_new) = (content.or_else(|| self.content.take()), true);
-    }
-
-    /// Notes why the previous credential is in use. Returns whether it still is: meanwhile another fetch may have got a
-    /// token with this one, or another one may have arrived.
-    fn note_refusal(&mut self, refused: &Arc<dyn DynTokenSource>, error: &Error) -> bool {
-        let is_in_use = self.previous.is_some() && Arc::ptr_eq(&self.latest, refused);
-        if is_in_use {
-            self.refused = Some(error.clone());
-        }
-        is_in_use
-    }
-}
-
 impl TokenSource for HotSwap {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         self.follow(&cx).await?;
-        let (latest, previous) = {
-            let mut state = lock(&self.0.state);
-            state.is_new = false;
-            (state.latest.clone(), state.previous.clone())
-        };
-        let result = latest.clone().fetch(cx.clone()).await;
-        let Some(previous) = previous else { return result };
-        let error = match result {
+        let (latest, previous) = lock(&self.0.state).credentials();
+        let error = match latest.clone().fetch(cx.clone()).await {
             Ok(token) => {
-                let mut state = lock(&self.0.state);
-                // Another one may have arrived meanwhile.
-                if Arc::ptr_eq(&state.latest, &latest) {
-                    (state.previous, state.refused) = (None, None);
-                    drop(state);
+                // A source may have user code in its destructor, which runs without the lock.
+                let ended = lock(&self.0.state).worked(&latest);
+                if ended.is_some() {
                     observe::tell(EventKind::CredentialReplaced {});
                 }
                 return Ok(token);
             }
-            Err(error) if is_refusal(&error) => error,
-            Err(error) => return Err(error),
+            Err(error) => error,
         };
+        lock(&self.0.state).failed(&latest, &error);
+        let Some(previous) = previous.filter(|_| is_refusal(&error)) else { return Err(error) };
         let token = match previous.clone().fetch(cx.clone()).await {
             Ok(token) => token,
             Err(passing) if passing.is_transient() => {
@@ -290,7 +250,8 @@ impl TokenSource for HotSwap {
             // If both fail for good, the latest one's error says what to change.
             Err(_) => return Err(error),
         };
-        if lock(&self.0.state).note_refusal(&latest, &error) {
+        // Meanwhile another fetch may have got a token with the latest one, or another one may have arrived.
+        if lock(&self.0.state).is_refused(&latest) {
             observe::tell(EventKind::CredentialKept { error: &error });
         }
         // Other replicas take the tokens of this source for those of its latest account.
@@ -300,18 +261,18 @@ impl TokenSource for HotSwap {
     fn has_changed(&self) -> bool {
         let (latest, is_new) = {
             let state = lock(&self.0.state);
-            (state.latest.clone(), state.is_new)
+            (state.latest(), state.is_new())
         };
         is_new || self.0.followed.as_ref().is_some_and(|followed| followed.value.has_changed()) || latest.has_changed()
     }
 
     fn name(&self) -> Cow<'_, str> {
-        let latest = lock(&self.0.state).latest.clone();
+        let latest = lock(&self.0.state).latest();
         Cow::Owned(latest.name().into_owned())
     }
 
     fn challenge_test(&self) -> Option<ChallengeTest> {
-        let latest = lock(&self.0.state).latest.clone();
+        let latest = lock(&self.0.state).latest();
         latest.challenge_test()
     }
 
@@ -367,12 +328,6 @@ fn incomparable(what: &str) -> Error {
          of the same kind as before, or a name for the token (`Fleet::share_as`)"
     );
     Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
-}
-
-/// Whether the server may not know the credential yet. An outage says nothing about it, and neither does a mistake in
-/// the configuration.
-fn is_refusal(error: &Error) -> bool {
-    error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
 }
 
 impl fmt::Debug for HotSwap {

@@ -1,4 +1,8 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -7,13 +11,17 @@ use crate::{
     test_support::{ManualClock, first_fetch},
 };
 
-/// Which secrets the server knows, and which it was shown.
+/// Which secrets the server knows, which it was shown, and whether it is down.
 #[derive(Clone, Default)]
-struct Server(Arc<Mutex<(BTreeSet<String>, Vec<String>)>>);
+struct Server(Arc<Mutex<(BTreeSet<String>, Vec<String>)>>, Arc<AtomicBool>);
 
 impl Server {
     fn knows(&self, secrets: &[&str]) {
         lock(&self.0).0 = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    }
+
+    fn is_down(&self, is_down: bool) {
+        self.1.store(is_down, Ordering::Relaxed);
     }
 
     fn shown(&self) -> Vec<String> {
@@ -25,9 +33,11 @@ impl Server {
         move |_cx: FetchContext| {
             let (server, secret) = (server.clone(), secret.clone());
             async move {
+                let is_down = server.1.load(Ordering::Relaxed);
                 let mut server = lock(&server.0);
                 server.1.push(secret.clone());
                 match (secret.as_str(), server.0.contains(&secret)) {
+                    _ if is_down => Err(Error::new(ErrorKind::Unavailable, "HTTP 503")),
                     ("down", _) => Err(Error::new(ErrorKind::Transport, "no connection")),
                     (_, true) => Ok(AccessToken::new(format!("token-by-{secret}")).expires_in(HOUR)),
                     (_, false) => Err(Error::new(ErrorKind::Refused, "the server refused the client")),
@@ -118,10 +128,11 @@ async fn an_outage_and_two_refusals_are_errors_of_the_latest() {
     swap.replace(server.source("down"));
     assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Transport);
     assert_eq!(server.shown(), ["down"], "an outage shows no other credential");
+    assert!(TokenSource::has_changed(&swap), "an outage says nothing about it");
     server.knows(&[]);
     swap.replace(server.source("new"));
     assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Refused);
-    assert!(!is_previous(&swap), "no token came of the previous one");
+    assert!(is_previous(&swap) && !TokenSource::has_changed(&swap));
 }
 
 /// The server knows only the old secret, and then the connection is gone.
@@ -217,6 +228,44 @@ async fn a_change_is_exchanged_by_the_task_that_looks() {
     drop(provider);
     tick().await;
     assert!(tasks.join_next().await.is_some_and(|result| result.is_ok()), "it ends with its provider");
+}
+
+/// An outage lasts from the change until some ticks later.
+#[tokio::test]
+async fn a_change_that_meets_an_outage_is_exchanged_after_it() {
+    let (server, clock) = (Server::default(), ManualClock::default());
+    server.knows(&["old", "new"]);
+    let swap = HotSwap::new(server.source("old"));
+    let provider = TokenProvider::builder(swap.clone()).platform(clock.platform()).build().unwrap();
+    provider.token().await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(provider.refresh_when_changed(Duration::from_secs(1)));
+    let tick = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    server.is_down(true);
+    server.shown();
+    swap.replace(server.source("new"));
+    for _ in 0..120 {
+        tick().await;
+    }
+    let shown = server.shown();
+    assert!(
+        (2..20).contains(&shown.len()) && shown.iter().all(|secret| secret == "new"),
+        "the backoff holds: {shown:?}"
+    );
+    server.is_down(false);
+    for _ in 0..61 {
+        tick().await;
+    }
+    assert_eq!(server.shown(), ["new"]);
+    assert_eq!(provider.token().await.unwrap().secret(), "token-by-new");
 }
 
 #[tokio::test]

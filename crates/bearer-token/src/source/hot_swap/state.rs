@@ -1,0 +1,109 @@
+//! Which credentials a `HotSwap` has, and what is known of the latest one.
+//!
+//! Its methods return the sources that they drop, because destructors may be user code, and the state is locked.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    source::{CredentialInUse, DynTokenSource},
+};
+
+type Source = Arc<dyn DynTokenSource>;
+
+pub(super) struct State {
+    latest: Source,
+    /// The last one that worked, until the latest one does.
+    previous: Option<Source>,
+    /// Of what `latest` was made, for a followed value.
+    content: Option<Zeroizing<Vec<u8>>>,
+    /// Why the server refused the latest one.
+    refused: Option<Error>,
+    /// Whether nothing is known of the latest one yet: no fetch with it got a token or a permanent failure.
+    is_new: bool,
+}
+
+impl State {
+    /// `content` is what the first credential was made of, if it follows a value.
+    pub(super) fn new(first: Source, content: Option<Zeroizing<Vec<u8>>>) -> Self {
+        State { latest: first, previous: None, content, refused: None, is_new: false }
+    }
+
+    pub(super) fn latest(&self) -> Source {
+        self.latest.clone()
+    }
+
+    pub(super) fn credentials(&self) -> (Source, Option<Source>) {
+        (self.latest.clone(), self.previous.clone())
+    }
+
+    /// Whether a fetch with the latest one would find out something about it.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(super) fn in_use(&self) -> CredentialInUse {
+        match &self.refused {
+            Some(error) => CredentialInUse::Previous(error.clone()),
+            None => CredentialInUse::Latest,
+        }
+    }
+
+    /// Whether the latest one was made of this value, or could not be.
+    pub(super) fn has(&self, content: &Zeroizing<Vec<u8>>) -> bool {
+        self.content.as_ref() == Some(content)
+    }
+
+    /// Notes a new credential. `content` is what it was made of, if it follows a value.
+    #[must_use]
+    pub(super) fn replace(&mut self, source: Source, content: Option<Zeroizing<Vec<u8>>>) -> Option<Source> {
+        let replaced = std::mem::replace(&mut self.latest, source);
+        (self.content, self.is_new) = (content.or_else(|| self.content.take()), true);
+        // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
+        if self.previous.is_some() {
+            return Some(replaced);
+        }
+        self.previous = Some(replaced);
+        None
+    }
+
+    /// Notes a value of which no credential can be made.
+    pub(super) fn note_unusable(&mut self, content: Zeroizing<Vec<u8>>) {
+        self.content = Some(content);
+    }
+
+    /// Notes a token of the latest one. Returns the previous one, which has ended with that.
+    #[must_use]
+    pub(super) fn worked(&mut self, source: &Source) -> Option<Source> {
+        if !Arc::ptr_eq(&self.latest, source) {
+            // Another one arrived meanwhile.
+            return None;
+        }
+        (self.refused, self.is_new) = (None, false);
+        self.previous.take()
+    }
+
+    /// Notes a failure of the latest one. An outage says nothing about it, so it stays new.
+    pub(super) fn failed(&mut self, source: &Source, error: &Error) {
+        if error.is_transient() || !Arc::ptr_eq(&self.latest, source) {
+            return;
+        }
+        self.is_new = false;
+        if is_refusal(error) && self.previous.is_some() {
+            self.refused = Some(error.clone());
+        }
+    }
+
+    /// Whether this is the latest one, and the server refused it.
+    pub(super) fn is_refused(&self, source: &Source) -> bool {
+        self.refused.is_some() && Arc::ptr_eq(&self.latest, source)
+    }
+}
+
+/// Whether the server may not know the credential yet. An outage says nothing about it, and neither does a mistake in
+/// the configuration.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
+}
