@@ -184,9 +184,16 @@ impl fmt::Display for ProviderStatus {
                 false => write!(f, "is in {}", Readable(self.cool_down))?,
             }
         }
-        if let Some(CredentialInUse::Previous(error)) = &self.credential {
-            let error = error.beside(self.name.as_str());
-            write!(f, "; the previous credential is in use, because the latest one was refused: {error}")?;
+        match &self.credential {
+            Some(CredentialInUse::Previous(error)) => {
+                let error = error.beside(self.name.as_str());
+                write!(
+                    f,
+                    "; the previous credential is in use, because the latest one was refused or is unusable: {error}"
+                )?;
+            }
+            Some(CredentialInUse::Pending) => f.write_str("; the latest credential has brought no token yet")?,
+            Some(CredentialInUse::Latest) | None => {}
         }
         if self.is_fetching { f.write_str("; a fetch is in progress") } else { Ok(()) }
     }

@@ -7,8 +7,11 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CredentialInUse {
-    /// The latest one that was tried. Also before the first fetch.
+    /// The latest one: it brought a token, or there was never another one.
     Latest,
-    /// The previous one, because the server refused the latest. This is its refusal.
+    /// The previous one, if any. The latest one has brought no token yet: it was not tried, or what it met says nothing
+    /// about it, such as an outage.
+    Pending,
+    /// The previous one, because the server refused the latest, or the latest value is unusable. This is why.
     Previous(Error),
 }

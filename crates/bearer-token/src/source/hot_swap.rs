@@ -4,13 +4,14 @@
 //! replace(new)        fetch                       fetch
 //!     |                 |                           |
 //!     v                 v                           v
-//! latest = new     new is refused: use old     new brings a token:
-//! previous = old   CredentialKept               previous = none
-//!                  in_use = Previous            CredentialReplaced, in_use = Latest
+//! latest = new      new is refused: use old     new brings a token:
+//! previous = old    CredentialKept              previous = none
+//! in_use = Pending  in_use = Previous           CredentialReplaced, in_use = Latest
 //! ```
 //!
 //! So a rotation needs no order between the server and its clients. Register the new credential, and hand it out.
-//! Revoke the old one when every client has fetched a token since, and says `Latest`.
+//! Revoke the old one when every client has the new one, and says `Latest`. In a fleet one replica fetches for all, so
+//! it is enough that one says so, and that all have the new one.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -27,7 +28,10 @@ use crate::{
 
 mod state;
 
-use self::state::{State, is_refusal};
+use self::state::{Read, State, is_refusal};
+
+/// The most often that a fetch reads the followed value, because other fetches have overtaken it.
+const MOST_READS: u32 = 3;
 
 /// A source with a new credential and, until that one works, the previous one.
 ///
@@ -164,15 +168,16 @@ impl HotSwap {
     /// [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now), as an application does after it got a new
     /// secret. The previous credential is the last one that worked, also if several follow each other.
     pub fn replace(&self, source: impl TokenSource) {
-        drop(lock(&self.0.state).replace(Arc::new(source), None));
+        let ended = lock(&self.0.state).replace(Arc::new(source));
+        drop(ended);
     }
 
     /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
     /// at the server. The [status](crate::ProviderStatus::credential) of the provider has it too.
     ///
-    /// It is [`Latest`](CredentialInUse::Latest) before the first fetch. A new credential changes it only when it is
-    /// tried. A replica that adopts the token of another one (the feature `shared`) tries none. So this keeps what its
-    /// own last fetch found.
+    /// It is [`Latest`](CredentialInUse::Latest) while there was never another one. From a replacement until the new one
+    /// brings a token or is refused, it is [`Pending`](CredentialInUse::Pending). A replica that adopts the token of
+    /// another one (the feature `shared`) tries none, so it stays `Pending` until it fetches for itself.
     pub fn in_use(&self) -> CredentialInUse {
         lock(&self.0.state).in_use()
     }
@@ -185,17 +190,35 @@ impl HotSwap {
     /// Looks at the followed value.
     async fn follow(&self, cx: &FetchContext) -> Result<(), Error> {
         let Some(Followed { value, content, make }) = &self.0.followed else { return Ok(()) };
-        let found = content.read(value, cx).await?;
-        if lock(&self.0.state).has(&found) {
-            return Ok(());
-        }
-        match make(&found) {
-            Ok(source) => drop(lock(&self.0.state).replace(source, Some(found))),
-            Err(error) => {
-                // Looked at once.
-                lock(&self.0.state).note_unusable(found);
-                observe::tell(EventKind::CredentialKept { error: &error });
+        // One that was overtaken reads again: the other one may have got an older value, if the file hung.
+        for _ in 0..MOST_READS {
+            let number = lock(&self.0.state).begin_read();
+            let found = content.read(value, cx).await?;
+            match lock(&self.0.state).end_read(number, &found) {
+                Read::Known => return Ok(()),
+                Read::Overtaken => continue,
+                Read::New => {}
             }
+            let made = make(&found);
+            let mut state = lock(&self.0.state);
+            match state.end_read(number, &found) {
+                Read::Known => return Ok(()),
+                Read::Overtaken => continue,
+                Read::New => state.note_read(number, found),
+            }
+            match made {
+                Ok(source) => {
+                    let ended = state.replace(source);
+                    drop(state);
+                    drop(ended);
+                }
+                Err(error) => {
+                    state.note_unusable(error.clone());
+                    drop(state);
+                    observe::tell(EventKind::CredentialKept { error: &error });
+                }
+            }
+            return Ok(());
         }
         Ok(())
     }

@@ -169,11 +169,17 @@ async fn the_status_says_which_credential_is_in_use() {
     swapped.token().await.unwrap();
     assert!(matches!(swapped.status().credential, Some(CredentialInUse::Latest)));
     swap.replace(account(&world, "bob"));
+    let status = swapped.status();
+    assert!(matches!(status.credential, Some(CredentialInUse::Pending)), "nothing was tried yet");
+    assert!(status.to_string().contains("; the latest credential has brought no token yet"), "{status}");
     world.server.fails_with(refused());
     assert_eq!(swapped.refresh_now().await.unwrap().secret(), "alice-3");
     let status = swapped.status();
     assert!(matches!(&status.credential, Some(CredentialInUse::Previous(error)) if error.kind() == ErrorKind::Refused));
-    assert!(status.to_string().contains("the latest one was refused: the server refused the client"), "{status}");
+    assert!(
+        status.to_string().contains("the latest one was refused or is unusable: the server refused the client"),
+        "{status}"
+    );
     let other = provider(world.fleet().share(account(&world, "alice")).unwrap());
     assert!(other.status().credential.is_none(), "it has one that stays");
 }

@@ -21,14 +21,39 @@ pub(super) struct State {
     content: Option<Zeroizing<Vec<u8>>>,
     /// Why the server refused the latest one.
     refused: Option<Error>,
+    /// Why no credential could be made of a value that is later than the latest one.
+    unusable: Option<Error>,
     /// Whether nothing is known of the latest one yet: no fetch with it got a token or a permanent failure.
     is_new: bool,
+    /// How many reads of the followed value have begun.
+    reads: u64,
+    /// The latest of the reads that count, by its beginning.
+    last_read: u64,
+}
+
+/// What came of a read of the followed value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Read {
+    /// A read that began later has ended before. What this one found may be older.
+    Overtaken,
+    /// It is what the latest one was made of, or could not be.
+    Known,
+    New,
 }
 
 impl State {
     /// `content` is what the first credential was made of, if it follows a value.
     pub(super) fn new(first: Source, content: Option<Zeroizing<Vec<u8>>>) -> Self {
-        State { latest: first, previous: None, content, refused: None, is_new: false }
+        State {
+            latest: first,
+            previous: None,
+            content,
+            refused: None,
+            unusable: None,
+            is_new: false,
+            reads: 0,
+            last_read: 0,
+        }
     }
 
     pub(super) fn latest(&self) -> Source {
@@ -45,22 +70,41 @@ impl State {
     }
 
     pub(super) fn in_use(&self) -> CredentialInUse {
-        match &self.refused {
+        match self.unusable.as_ref().or(self.refused.as_ref()) {
             Some(error) => CredentialInUse::Previous(error.clone()),
+            None if self.previous.is_some() => CredentialInUse::Pending,
             None => CredentialInUse::Latest,
         }
     }
 
-    /// Whether the latest one was made of this value, or could not be.
-    pub(super) fn has(&self, content: &Zeroizing<Vec<u8>>) -> bool {
-        self.content.as_ref() == Some(content)
+    /// The number of a read of the followed value that begins now.
+    pub(super) fn begin_read(&mut self) -> u64 {
+        self.reads += 1;
+        self.reads
     }
 
-    /// Notes a new credential. `content` is what it was made of, if it follows a value.
+    /// Takes what a read has found, if none that began later has ended.
+    pub(super) fn end_read(&mut self, number: u64, found: &Zeroizing<Vec<u8>>) -> Read {
+        if number < self.last_read {
+            Read::Overtaken
+        } else if self.content.as_ref() == Some(found) {
+            self.last_read = number;
+            Read::Known
+        } else {
+            Read::New
+        }
+    }
+
+    /// Notes the value that a read has found: what was made of it follows.
+    pub(super) fn note_read(&mut self, number: u64, found: Zeroizing<Vec<u8>>) {
+        (self.last_read, self.content) = (number, Some(found));
+    }
+
+    /// Notes a new credential.
     #[must_use]
-    pub(super) fn replace(&mut self, source: Source, content: Option<Zeroizing<Vec<u8>>>) -> Option<Source> {
+    pub(super) fn replace(&mut self, source: Source) -> Option<Source> {
         let replaced = std::mem::replace(&mut self.latest, source);
-        (self.content, self.is_new) = (content.or_else(|| self.content.take()), true);
+        (self.refused, self.unusable, self.is_new) = (None, None, true);
         // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
         if self.previous.is_some() {
             return Some(replaced);
@@ -69,9 +113,9 @@ impl State {
         None
     }
 
-    /// Notes a value of which no credential can be made.
-    pub(super) fn note_unusable(&mut self, content: Zeroizing<Vec<u8>>) {
-        self.content = Some(content);
+    /// Notes that no credential can be made of the value that was read last. The others stay.
+    pub(super) fn note_unusable(&mut self, error: Error) {
+        self.unusable = Some(error);
     }
 
     /// Notes a token of the latest one. Returns the previous one, which has ended with that.

@@ -58,13 +58,24 @@ fn is_previous(swap: &HotSwap) -> bool {
     matches!(swap.in_use(), CredentialInUse::Previous(_))
 }
 
+fn is_pending(swap: &HotSwap) -> bool {
+    matches!(swap.in_use(), CredentialInUse::Pending)
+}
+
+fn is_latest(swap: &HotSwap) -> bool {
+    matches!(swap.in_use(), CredentialInUse::Latest)
+}
+
 #[tokio::test]
 async fn the_previous_credential_serves_until_the_latest_works() {
     let server = Server::default();
     server.knows(&["old"]);
     let swap = HotSwap::new(server.source("old"));
+    assert!(is_latest(&swap), "there was never another one");
     assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+    assert!(is_latest(&swap));
     swap.replace(server.source("new"));
+    assert!(is_pending(&swap), "the old one must not be revoked yet");
     assert!(TokenSource::has_changed(&swap), "a cool-down ends");
     assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
     assert!(is_previous(&swap) && !TokenSource::has_changed(&swap));
@@ -72,7 +83,7 @@ async fn the_previous_credential_serves_until_the_latest_works() {
 
     server.knows(&["old", "new"]);
     assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
-    assert!(!is_previous(&swap));
+    assert!(is_latest(&swap));
     server.knows(&["old"]);
     fetch(&swap).await.unwrap_err();
     assert_eq!(server.shown(), ["new", "new"], "the previous one is gone");
@@ -116,7 +127,7 @@ async fn a_refusal_that_is_overtaken_by_a_token_is_past() {
         }
         go.notify_one();
         assert_eq!(slow.await.unwrap(), "token-by-old");
-        assert!(!is_previous(&swap), "{next:?}");
+        assert!(if next.is_some() { is_pending(&swap) } else { is_latest(&swap) }, "{next:?}");
     }
 }
 
@@ -128,7 +139,7 @@ async fn an_outage_and_two_refusals_are_errors_of_the_latest() {
     swap.replace(server.source("down"));
     assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Transport);
     assert_eq!(server.shown(), ["down"], "an outage shows no other credential");
-    assert!(TokenSource::has_changed(&swap), "an outage says nothing about it");
+    assert!(TokenSource::has_changed(&swap) && is_pending(&swap), "an outage says nothing about it");
     server.knows(&[]);
     swap.replace(server.source("new"));
     assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Refused);
@@ -162,14 +173,64 @@ async fn a_followed_file_is_looked_at_before_each_fetch() {
     .unwrap();
     assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
     assert!(!TokenSource::has_changed(&swap));
-    for (content, expected) in [("new", "token-by-old"), ("bad", "token-by-old")] {
+    for (content, problem) in [("new", "the server refused the client"), ("bad", "unusable")] {
         std::fs::write(file.path(), content).unwrap();
         assert!(TokenSource::has_changed(&swap));
-        assert_eq!(fetch(&swap).await.unwrap(), expected);
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+        let CredentialInUse::Previous(error) = swap.in_use() else { panic!("{swap:?}") };
+        assert_eq!(error.to_string(), problem);
     }
     server.knows(&["new"]);
     assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    assert!(is_previous(&swap), "the file has another one");
+    std::fs::write(file.path(), "newest").unwrap();
+    server.knows(&["newest"]);
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-newest");
+    assert!(is_latest(&swap));
     assert!(HotSwap::following(Value::file("/missing"), |_| Ok(Server::default().source("x"))).is_err());
+}
+
+/// Two fetches read at once. The first has found the old value, and ends last.
+#[tokio::test]
+async fn a_late_read_puts_no_older_credential_back() {
+    let server = Server::default();
+    server.knows(&["first", "old", "new"]);
+    let (go, reads) = (Arc::new(tokio::sync::Notify::new()), Arc::new(Mutex::new(0)));
+    let wait = Arc::clone(&go);
+    let written = TokenProvider::builder(move |_cx: FetchContext| {
+        let wait = Arc::clone(&wait);
+        let number = {
+            let mut reads = lock(&reads);
+            *reads += 1;
+            *reads
+        };
+        async move {
+            if number > 1 {
+                return Ok(AccessToken::new("new").expires_in(HOUR));
+            }
+            wait.notified().await;
+            Ok(AccessToken::new("old").expires_in(HOUR))
+        }
+    });
+    let value = Value::token_of(written.build().unwrap()).fresh();
+    let make = server.clone();
+    let make: Box<Make> = Box::new(move |secret| {
+        let source: Arc<dyn DynTokenSource> = Arc::new(make.source(&String::from_utf8_lossy(secret)));
+        Ok(source)
+    });
+    let followed = Followed { value, content: Content::Text, make };
+    let first = Some(Zeroizing::new(b"first".to_vec()));
+    let swap = HotSwap::with(Arc::new(server.source("first")), first, Some(followed));
+    let mut late = std::pin::pin!(fetch(&swap));
+    assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(late.as_mut().poll(cx).is_pending())).await);
+    go.notify_one();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    assert_eq!(late.await.unwrap(), "token-by-new");
+    assert_eq!(server.shown(), ["new", "new"], "and never the old one");
+    assert!(is_latest(&swap));
 }
 
 #[tokio::test]
