@@ -317,7 +317,7 @@ impl TokenProvider {
                 let now = platform.now().monotonic_nanos();
                 if is_owed && outage.is_none_or(|outage| outage.until <= now) {
                     // Its failure is an event, and the error of the callers that wait.
-                    drop(TokenFuture::new(inner, Want::Renewal).await);
+                    drop(TokenFuture::new(inner, Want::Changed).await);
                 }
             }
         }

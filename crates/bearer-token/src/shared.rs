@@ -150,7 +150,9 @@ impl Fleet {
     /// [token endpoint](crate::oauth::TokenEndpoint).
     ///
     /// Replicas share a token if the source's requests are the same in all that reaches the server. The secret of the
-    /// client does not count, so a roll-out of a new one costs no token request.
+    /// client does not count, so replicas that start with a new one adopt the token that is there. Those that notice one
+    /// while they run ([`refresh_when_changed`](crate::TokenProvider::refresh_when_changed)) share the first token that it
+    /// brings: a roll-out costs one token request, and one more if a refresh falls into it.
     ///
     /// # Errors
     ///

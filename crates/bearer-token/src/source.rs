@@ -37,6 +37,7 @@ mod hot_swap;
 mod identity;
 mod static_token;
 pub(crate) mod timing;
+mod tried_elsewhere;
 mod waits;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
@@ -47,7 +48,7 @@ pub use self::{
 };
 #[cfg(feature = "_json")]
 pub use self::{file_token::FileToken, hot_swap::HotSwap};
-pub(crate) use self::{timing::Timing, waits::Waits};
+pub(crate) use self::{timing::Timing, tried_elsewhere::TriedElsewhere, waits::Waits};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
@@ -247,6 +248,8 @@ pub struct FetchContext {
     timing: Option<Arc<dyn Timing>>,
     #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     last: Option<LastToken>,
+    /// Set by a source that may adopt the outcome of another replica.
+    tried_elsewhere: Option<TriedElsewhere>,
 }
 
 impl FetchContext {
@@ -263,6 +266,7 @@ impl FetchContext {
             waits: Waits::default(),
             timing: None,
             last: None,
+            tried_elsewhere: None,
         }
     }
 
@@ -293,6 +297,17 @@ impl FetchContext {
     #[cfg(feature = "shared")]
     pub(crate) fn last(&self) -> Option<&LastToken> {
         self.last.as_ref()
+    }
+
+    /// The same context, in which sources note what they want to do if another replica has tried their credential.
+    #[cfg(feature = "shared")]
+    pub(crate) fn with_tried_elsewhere(self, tried_elsewhere: TriedElsewhere) -> Self {
+        FetchContext { tried_elsewhere: Some(tried_elsewhere), ..self }
+    }
+
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
+    pub(crate) fn tried_elsewhere(&self) -> Option<&TriedElsewhere> {
+        self.tried_elsewhere.as_ref()
     }
 
     /// The same context, whose fetch notes there which provider it waits for.
@@ -352,7 +367,7 @@ impl FetchContext {
     }
 
     /// Why the token is fetched. A source that keeps tokens itself must not return an old one for
-    /// [`Rejected`](FetchReason::Rejected) and [`Requested`](FetchReason::Requested).
+    /// [`Rejected`](FetchReason::Rejected), [`Requested`](FetchReason::Requested) and [`Changed`](FetchReason::Changed).
     pub fn reason(&self) -> FetchReason {
         self.reason
     }

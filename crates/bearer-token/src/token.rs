@@ -75,13 +75,23 @@ pub enum FetchReason {
     Rejected,
     /// The application called `refresh_now`.
     Requested,
+    /// What the source is made of has changed, such as the file of a secret, and
+    /// [`refresh_when_changed`](crate::TokenProvider::refresh_when_changed) noticed it.
+    /// A source whose tokens replicas share then also takes a token that another one got with the new secret.
+    Changed,
 }
 
 impl FetchReason {
     /// Every reason.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [FetchReason; 4] =
-        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested];
+    pub(crate) const ALL: [FetchReason; 5] =
+        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested, FetchReason::Changed];
+
+    /// Whether a cause outside of the source ended what it remembers of refusals: a person or a new credential.
+    #[allow(dead_code, reason = "asked with the feature `oauth`")]
+    pub(crate) fn begins_anew(self) -> bool {
+        matches!(self, FetchReason::Requested | FetchReason::Changed)
+    }
 
     /// The reason as events and labels show it.
     pub fn as_str(self) -> &'static str {
@@ -90,6 +100,7 @@ impl FetchReason {
             FetchReason::Stale => "stale",
             FetchReason::Rejected => "rejected",
             FetchReason::Requested => "requested",
+            FetchReason::Changed => "changed",
         }
     }
 }

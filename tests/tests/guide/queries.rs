@@ -51,7 +51,8 @@ fn values(metric: &str, label: &str) -> Option<Vec<String>> {
         let literals = names.split("\n}").next().unwrap().split('"').skip(1).step_by(2);
         literals.map(str::to_owned).collect::<Vec<_>>()
     };
-    let reasons = [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested];
+    let reasons =
+        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested, FetchReason::Changed];
     let rejections = [Rejection::Renewing, Rejection::Superseded, Rejection::Settling, Rejection::Declined];
     let waits = [WaitOutcome::Served, WaitOutcome::Failed, WaitOutcome::Dropped];
     let reads = [CacheRead::Fresh, CacheRead::Stale, CacheRead::Missing];

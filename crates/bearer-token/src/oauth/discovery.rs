@@ -38,7 +38,7 @@ use crate::{
     platform::Platform,
     provider::{Backoff, Policy, TokenProvider},
     source::{FetchContext, TokenSource},
-    token::{AccessToken, FetchReason},
+    token::AccessToken,
     transport::DynTransport,
 };
 
@@ -90,11 +90,12 @@ impl Discovery {
 
     /// The URL of the token endpoint.
     ///
-    /// If the application called `refresh_now`, the cool-down of the metadata is ignored as well.
+    /// If the application called `refresh_now`, or a credential has changed, the cool-down of the metadata is ignored as
+    /// well.
     pub(crate) async fn url(&self, cx: &FetchContext) -> Result<Uri, Error> {
         let provider = self.provider(cx.platform())?;
         let found = match provider.token().await {
-            Err(_) if cx.reason() == FetchReason::Requested => provider.refresh_now().await,
+            Err(_) if cx.reason().begins_anew() => provider.refresh_now().await,
             found => found,
         };
         self.parsed(found?.secret())

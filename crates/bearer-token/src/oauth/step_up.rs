@@ -27,7 +27,6 @@ use crate::{
     problem::{Problem, Problems},
     source::{Challenge, ChallengeTest, FetchContext, Identity},
     sync::{Mutex, lock},
-    token::FetchReason,
 };
 
 /// How far a source goes when the API asks for a wider scope: HTTP 403 with `insufficient_scope` (RFC 6750 section
@@ -166,7 +165,7 @@ impl Steps {
     /// end then cuts the newest.
     pub(crate) fn begin(&self, usual: &str, cx: &FetchContext) -> Step {
         let mut state = lock(&self.state);
-        if cx.reason() == FetchReason::Requested {
+        if cx.reason().begins_anew() {
             state.refused.clear();
             state.taken = 0;
         }

@@ -46,7 +46,7 @@ const REFUSED: &str = "refused";
 ///
 /// | metric | kind, unit | labels beside `provider` |
 /// |---|---|---|
-/// | `bearer_token.fetches` | counter | `reason`: `missing`, `stale`, `rejected`, `requested`, or `unknown` if abandoned; `outcome`: `fetched`, `abandoned`, or the kind of the error |
+/// | `bearer_token.fetches` | counter | `reason`: `missing`, `stale`, `rejected`, `requested`, `changed`, or `unknown` if abandoned; `outcome`: `fetched`, `abandoned`, or the kind of the error |
 /// | `bearer_token.fetch.duration` | histogram, seconds | `outcome` |
 /// | `bearer_token.failures_in_a_row` | gauge | |
 /// | `bearer_token.expires_at` | gauge, Unix time in seconds | |

@@ -294,6 +294,7 @@ impl Cache {
                 (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
             }
             Want::Renewal => (FetchReason::Requested, None),
+            Want::Changed => (FetchReason::Changed, None),
             Want::Refresh => {
                 let quiet = cooling.is_some() || now.monotonic_nanos() < state.quiet_until;
                 let Some(bearer) = stale.filter(|_| !quiet) else { return Decision::Nothing };
@@ -355,7 +356,7 @@ impl Cache {
     /// What the outcome of a flight means to its waiter, or `None` if the waiter has to ask again.
     pub(crate) fn settle(&self, want: Want, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
         let Fetched { result, at } = fetched;
-        if want == Want::Renewal {
+        if matches!(want, Want::Renewal | Want::Changed) {
             return Some(result);
         }
         // Either newer than this flight's bearer or, if the flight failed, the rejected bearer, because there is no

@@ -155,6 +155,11 @@ impl SharedFailure {
         (wait > 0).then(|| Duration::from_millis(wait))
     }
 
+    /// Whether it is a verdict, and no outage.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Whether the verdict is about another credential than this one.
     pub(super) fn is_of_another(&self, credential: Option<&str>) -> bool {
         self.is_terminal && self.credential.as_deref() != credential

@@ -61,6 +61,8 @@ impl Turn<'_> {
     async fn save_token(&self, token: AccessToken, lease: HeldLease, seen: &Found) -> AccessToken {
         let (now, draw, generation) = (self.platform().now(), self.draw(), lease.fence.get());
         let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now).with_forced(self.forced(seen));
+        // It was looked up before the fetch. So a new credential may be noted as the old one, and never the reverse.
+        let shared = shared.with_credential(self.credential.clone());
         let (life, _) = shared.left(&*self.timing);
         // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted
         // again.

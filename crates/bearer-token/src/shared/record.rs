@@ -70,6 +70,9 @@ pub(super) struct SharedToken {
     /// How many renewals in a row rejections had forced when it was fetched, this one included.
     #[serde(default, skip_serializing_if = "is_zero")]
     forced: u32,
+    /// With which credential it was asked for, as in a failure. Records of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -158,6 +161,7 @@ impl SharedToken {
             draw,
             saved_ago: 0,
             forced: 0,
+            credential: None,
             scope: scope.map(str::to_owned),
             extras: extras.clone(),
         }
@@ -167,6 +171,17 @@ impl SharedToken {
     pub(super) fn with_forced(mut self, forced: u32) -> Self {
         self.forced = forced;
         self
+    }
+
+    /// The same token, for which this credential was sent.
+    pub(super) fn with_credential(mut self, credential: Option<String>) -> Self {
+        self.credential = credential;
+        self
+    }
+
+    /// Whether it is known that a replica with this credential has asked for it.
+    pub(super) fn is_of(&self, credential: &str) -> bool {
+        self.credential.as_deref() == Some(credential)
     }
 
     /// The forced renewals that count, if it is rejected now.
@@ -248,6 +263,7 @@ mod tests {
         let (wall, monotonic) = (std::time::UNIX_EPOCH + LIFE, LIFE);
         let now = Moment::new(monotonic, wall);
         let shared = SharedToken::new(&token, 7, 9, now, now.after(Duration::from_secs(1)));
+        let shared = shared.with_credential(Some("credential of the token".to_owned()));
         let error = Error::new(ErrorKind::Refused, "the server refused the client").with_oauth_code("invalid_client");
         let failure = SharedFailure::new(&error, Duration::from_secs(30), 2, Some("credential".to_owned()));
         assert!(failure.is_some());
@@ -273,6 +289,15 @@ mod tests {
         assert_eq!((adopted.refresh_hint(), adopted.details().0), (Some(LIFE / 2), Some("read")));
         let error = record.failure.as_ref().unwrap().error(None, None);
         assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some("invalid_client")));
+    }
+
+    #[test]
+    fn a_record_of_the_last_version_names_no_credential() {
+        let written = text();
+        let of_last = written.replacen("\"credential\":\"credential of the token\",", "", 1);
+        assert_ne!(written, of_last);
+        let is_of = |text: &str| read(text, LIFE).token.as_ref().unwrap().is_of("credential of the token");
+        assert_eq!((is_of(&written), is_of(&of_last)), (true, false));
     }
 
     #[test]

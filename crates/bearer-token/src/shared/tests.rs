@@ -31,6 +31,7 @@ mod names;
 mod outages;
 mod rejections;
 mod revocations;
+mod roll_out;
 mod rotation;
 mod secrets;
 

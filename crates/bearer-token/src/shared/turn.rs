@@ -51,7 +51,7 @@ use crate::{
         Policy,
         constants::{SHARED_LEASE_MARGIN, SHARED_LONG_LEASE, SHARED_POLL},
     },
-    source::{FetchContext, Timing},
+    source::{FetchContext, Timing, TriedElsewhere},
     store::{Leased, Snapshot, StoreKey, Version},
     sync::lock,
     token::{AccessToken, FetchReason},
@@ -74,6 +74,7 @@ const MOST_NEWER: u32 = 5;
 impl SharedInner {
     /// A fetch of this replica: through the store, or without it if there are no keys or no answers.
     pub(super) async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let cx = cx.with_tried_elsewhere(TriedElsewhere::default());
         let ring = match self.fleet.0.keys.ring(cx.platform()).await {
             Ok(ring) => ring,
             Err(error) => {
@@ -328,6 +329,15 @@ impl Turn<'_> {
                 (FetchReason::Stale, Some(last)) => last.loses_to(record, generation, until),
                 (FetchReason::Rejected, Some(last)) => last.is_older_than(record, generation, until),
                 (FetchReason::Requested, _) => first_generation != Some(generation),
+                // Another replica was faster with the new credential. Where credentials are unknown, only a token that
+                // arrives during this fetch is new for sure.
+                (FetchReason::Changed, last) => {
+                    let has_new_one = match &self.credential {
+                        Some(credential) => token.is_of(credential),
+                        None => first_generation != Some(generation),
+                    };
+                    has_new_one && last.is_none_or(|last| last.loses_to(record, generation, until))
+                }
                 (_, None) => false,
             };
             if is_wanted {
@@ -341,6 +351,9 @@ impl Turn<'_> {
         let wait = failure.wait_of(self.shared.had_no_connection.load(Ordering::Relaxed));
         match wait.and_then(|wait| wait.checked_sub(passed)).filter(|left| !left.is_zero()) {
             Some(left) if !failure.is_of_another(self.credential.as_deref()) && failure.concerns(self.replica()) => {
+                if failure.is_terminal() {
+                    self.tell_of_trial();
+                }
                 Verdict::Fail(failure.error(self.replica(), Some(left)))
             }
             _ => Verdict::Fetch,
@@ -351,7 +364,17 @@ impl Turn<'_> {
     pub(super) fn adopt(&self, token: &SharedToken, found: &Found) -> AccessToken {
         self.shared.is_adopted.store(true, Ordering::Relaxed);
         observe::tell(EventKind::SharedTokenAdopted {});
+        if self.credential.as_deref().is_some_and(|credential| token.is_of(credential)) {
+            self.tell_of_trial();
+        }
         token.to_token(found.asked, self.key.as_str())
+    }
+
+    /// Tells the source that another replica has tried its credential.
+    fn tell_of_trial(&self) {
+        if let Some(elsewhere) = self.cx.tried_elsewhere() {
+            elsewhere.tell();
+        }
     }
 
     /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it

@@ -167,6 +167,9 @@ impl HotSwap {
     /// The next fetch uses it. To fetch at once, call
     /// [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now), as an application does after it got a new
     /// secret. The previous credential is the last one that worked, also if several follow each other.
+    ///
+    /// In a fleet, spawn [`refresh_when_changed`](crate::TokenProvider::refresh_when_changed) in place of that call. Then
+    /// one replica fetches with the new secret, and the others adopt its token.
     pub fn replace(&self, source: impl TokenSource) {
         let ended = lock(&self.0.state).replace(Arc::new(source));
         drop(ended);
@@ -327,7 +330,12 @@ impl TokenSource for HotSwap {
             Box::pin(async move {
                 // Otherwise the verdict about the old credential would keep a new one from being tried.
                 swap.follow(&cx).await?;
-                swap.latest_identity().credentials(&cx).await
+                let latest = lock(&swap.0.state).latest();
+                let credentials = identity_of(&latest).credentials(&cx).await;
+                if let Some(elsewhere) = cx.tried_elsewhere() {
+                    elsewhere.then(move || lock(&swap.0.state).tried_elsewhere(&latest));
+                }
+                credentials
             })
         });
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `token`, an adapter without a bearer | `Token` | `Serve`, `Wait`, `Begin`; `Refuse` in a cool-down |
 //! | `refresh_now`, a value of another provider that must be fresh | `Renewal` | `Wait`, `Begin` |
+//! | `refresh_when_changed` | `Changed` | `Wait`, `Begin` |
 //! | a request that was served a stale bearer | `Refresh` | `Begin`, `Nothing` |
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,8 @@ pub(crate) enum Want {
     Token,
     /// A new token, cool-down or not.
     Renewal,
+    /// A new token, because what it is made of has changed.
+    Changed,
     /// Nothing now, but the bearer in service is stale.
     Refresh,
 }

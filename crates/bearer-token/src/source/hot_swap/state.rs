@@ -140,6 +140,11 @@ impl State {
         }
     }
 
+    /// Notes that another replica has tried this one, with whatever came of it.
+    pub(super) fn tried_elsewhere(&mut self, source: &Source) {
+        self.is_new &= !Arc::ptr_eq(&self.latest, source);
+    }
+
     /// Whether this is the latest one, and the server refused it.
     pub(super) fn is_refused(&self, source: &Source) -> bool {
         self.refused.is_some() && Arc::ptr_eq(&self.latest, source)
