@@ -69,5 +69,10 @@ fn a_store_that_is_down_leaves_no_instance_without_a_token() {
     let course = simulation::run(&Plan { instances: 1_000, time: 6 * HOUR, sharing, ..TOGETHER }).unwrap();
     assert_eq!(course.unserved, 0);
     let requests = course.requests(HOUR, 2 * HOUR + 10 * MINUTE);
-    assert!(requests >= 1_000, "each instance is on its own: {requests}");
+    assert!((1_000..2_000).contains(&requests), "each instance is on its own: {requests}");
+    // With the store, a lost call costs one request of its instance.
+    for (from, until, most) in [(Duration::ZERO, HOUR, 20), (3 * HOUR, 6 * HOUR, 40)] {
+        let requests = course.requests(from, until);
+        assert!((1..=most).contains(&requests), "{requests} token requests from {from:?}");
+    }
 }

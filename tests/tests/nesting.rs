@@ -6,7 +6,7 @@
 
 use std::{convert::Infallible, error::Error as StdError, future::ready};
 
-use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, TokenProvider, transport::Transport};
+use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, HotSwap, Retry, TokenProvider, transport::Transport};
 use bearer_token_config::ProviderConfig;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -96,6 +96,22 @@ async fn a_provider_as_a_source_repeats_nothing() {
         check("a provider around another", kind, &format!("{error:#}"));
         check("its status", kind, &outer.status().to_string());
     }
+}
+
+#[tokio::test]
+async fn a_refused_credential_beside_an_outage_repeats_no_name() {
+    let own = |error: Error| {
+        let source = move |_cx: FetchContext| ready(Err::<AccessToken, _>(error.clone()));
+        TokenProvider::builder(source).name("own").allow_any_https_origin().build().unwrap()
+    };
+    let source = HotSwap::new(own(failure(ErrorKind::Transport)));
+    let refusal = Error::new(ErrorKind::Refused, "this client is unknown here").with_retry(Retry::AfterChange);
+    source.replace(own(refusal));
+    let provider = TokenProvider::builder(source).name("orders").allow_any_https_origin().build().unwrap();
+    let error = provider.token().await.unwrap_err();
+    let text = format!("{error:#}");
+    check("hot swap", error.kind(), &text);
+    assert!(text.contains("this client is unknown here"), "{text}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ struct Found {
     tables: Vec<String>,
     /// The paths of lists, each with its number of providers. The path of the whole configuration is empty.
     lists: Vec<(String, usize)>,
-    /// A table inside of the first provider, or another of its fields.
+    /// A field of the first provider, for the advice.
     field: String,
 }
 
@@ -143,12 +143,14 @@ impl Found {
     }
 }
 
-/// Whether a table that is not a field has the fields of a provider. Where a field was probably meant by its name, only
-/// the origins are proof: `[client.jwt]` is the client of a token endpoint.
+/// Whether a table that is not a field has the fields of a provider. Where a field was probably meant by its name, both
+/// the origins and a way to get tokens are proof. `[client.jwt]` is the client of a token endpoint, and origins below
+/// `[token-endpoint]` belong above it.
 fn is_provider(name: &str, table: &Map<String, Value>) -> bool {
-    let has_way = || WAYS.iter().any(|way| table.get(*way).is_some_and(Value::is_object));
-    let has_token = || table.contains_key("token") && table.contains_key("name");
-    table.contains_key("allow_origins") || (!is_suggested(name) && (has_way() || has_token()))
+    let has_way = WAYS.iter().any(|way| table.get(*way).is_some_and(Value::is_object));
+    let has_token = table.contains_key("token") && table.contains_key("name");
+    let (has_origins, gets_tokens) = (table.contains_key("allow_origins"), has_way || has_token);
+    if is_suggested(name) { has_origins && gets_tokens } else { has_origins || gets_tokens }
 }
 
 /// Whether a field is suggested in place of this name.

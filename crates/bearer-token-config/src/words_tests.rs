@@ -67,6 +67,11 @@ fn near_names_are_suggested() {
         (format!("issuer = \"a\"\n{JWT}"), "did you mean `jwt.issuer`?"),
         (format!("alow_origins = []\n{JWT}"), "did you mean `allow_origins`?"),
         (format!("{ENDPOINT}\nclient_id = \"a\""), "did you mean `token_endpoint.client.id`?"),
+        (
+            "[token-endpoint]\nurl = \"https://as.example.com/token\"\nallow_origins = [\"https://api.example.com\"]"
+                .to_owned(),
+            "did you mean `token_endpoint`?",
+        ),
         (JWT.replace("HS256", "hs256"), "did you mean `HS256`?"),
         (JWT.replace("HS256", "HS-256"), "did you mean `HS256`?"),
         (ENDPOINT.replace("id =", "method = \"private_key\", id ="), "did you mean `private_key_jwt`?"),

@@ -69,7 +69,7 @@ const MOST_READS: u32 = 3;
 ///
 /// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake
 /// in the configuration. If the previous one then fails for a cause that may pass, its error is returned, with the
-/// refusal in it. Clones share the credentials.
+/// refusal in it. Each retry in such an outage sends the refused credential first, too. Clones share the credentials.
 #[derive(Clone)]
 pub struct HotSwap(Arc<Inner>);
 
@@ -268,8 +268,10 @@ impl TokenSource for HotSwap {
             Ok(token) => token,
             Err(passing) if passing.is_transient() => {
                 // The refusal alone would be a permanent failure, and in a fleet one of all replicas.
+                let name = passing.provider();
+                let (passed, refused) = (passing.beside(name), error.beside(name));
                 let message = format!(
-                    "{passing}; it was asked for with the previous credential, since the latest one was refused: {error}"
+                    "{passed}; it was asked for with the previous credential, since the latest one was refused: {refused}"
                 );
                 return Err(passing.with_context(message));
             }
