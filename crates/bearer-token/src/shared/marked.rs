@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    store::{Fence, StoredToken},
+    store::{Fence, Order, StoredToken},
 };
 
 /// The first byte of the record. Another one is the record of something else.
@@ -31,8 +31,8 @@ pub(super) struct MarkedToken {
 pub(super) struct Descent {
     /// The fence under which the first token of the consent was saved. It is zero if there is no record.
     consent: u64,
-    /// It grows with each successor, and is no less than the fence of its save. Fences also grow over a loss. So a
-    /// successor that is saved after one counts as later than those that were lost.
+    /// It grows with each successor, and is no less than the fence of its save. Fences also grow over a loss. A successor
+    /// saved after a loss is later than all that were lost.
     generation: u64,
 }
 
@@ -48,10 +48,14 @@ impl Descent {
         Descent { consent, generation: fence.get().max(self.generation.saturating_add(1)) }
     }
 
-    /// Whether a token was replaced by the successor of this other one, or by one that came later. A token of another
-    /// consent was not: a person has put it there.
-    pub(super) fn is_before(self, other: Self) -> bool {
-        self.consent == other.consent && self.generation < other.generation
+    /// Whether this token was replaced by the other one, or by one before it. A token of another consent was not: a
+    /// person has put it there.
+    ///
+    /// A record without a consent has the mark of a token that no store had before. In a store that may lose its writes,
+    /// all others are later. From another store, the others were removed on purpose.
+    pub(super) fn is_before(self, other: Self, order: Order) -> bool {
+        let is_first = order == Order::LosesWrites && self.consent == 0 && other.consent != 0;
+        is_first || (self.consent == other.consent && self.generation < other.generation)
     }
 }
 
@@ -128,15 +132,21 @@ mod tests {
         let first = Descent::default().consented(Fence::new(5));
         let next = first.succeeded(Fence::new(5));
         let later = next.succeeded(Fence::new(9));
-        assert!(first.is_before(next) && next.is_before(later) && first.is_before(later));
+        for (this, other) in [(first, next), (next, later), (first, later)] {
+            assert!(this.is_before(other, Order::LosesWrites), "{this:?} {other:?}");
+        }
+        // The mark of an initial token.
+        assert!(Descent::default().is_before(first, Order::LosesWrites));
+        assert!(!Descent::default().is_before(first, Order::Linearizable));
+        assert!(!first.is_before(Descent::default(), Order::LosesWrites));
         for (this, other) in [(later, next), (next, next), (later, first)] {
-            assert!(!this.is_before(other), "{this:?} {other:?}");
+            assert!(!this.is_before(other, Order::LosesWrites), "{this:?} {other:?}");
         }
         // A person has consented again, after the store has lost the last ones.
         let consented = first.consented(Fence::new(7));
-        assert!(!consented.is_before(later) && !later.is_before(consented));
+        assert!(!consented.is_before(later, Order::LosesWrites) && !later.is_before(consented, Order::LosesWrites));
         // A host that knows nothing of those spends the first one again.
-        assert!(!first.succeeded(Fence::new(10)).is_before(later));
+        assert!(!first.succeeded(Fence::new(10)).is_before(later, Order::LosesWrites));
         assert!(later.consented(Fence::new(3)).generation > later.generation);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Ages {
     key: Option<StoreKey>,
     latest: Option<Known>,
-    /// What the store has had since it lost that.
+    /// What the store has shown since it lost `latest`.
     set_back: Option<Known>,
 }
 
@@ -45,12 +45,12 @@ pub(super) struct Found {
     pub(super) version: Version,
     /// When the store was asked for it, by the monotonic clock. Its reply may have taken a time.
     pub(super) asked: Duration,
-    /// The time between the save of the content and then: by the store's clock, or by that of this process if it has
-    /// known the content for longer.
+    /// How old the content was when the store was asked: by the store's clock, or by this process's own if that says
+    /// more.
     pub(super) age: Duration,
     /// The time between the first request with the token whose response is missing, and then.
     sent_for: Duration,
-    /// If the store has lost a later one that this process knows, that one.
+    /// What the store shows, or the later content that it has lost and this process knows.
     pub(super) content: MarkedToken,
     pub(super) lost: Option<Lost>,
     /// Whether the store has a record that cannot be read, and may be replaced.
@@ -79,7 +79,8 @@ impl Found {
 }
 
 impl Ages {
-    /// What is known of the record with this name. Under another one, after the keys were replaced, it is another record.
+    /// What is known of the record with this name. After a change of keys the record has another name; what was known
+    /// under the old one is dropped.
     pub(super) fn of(&mut self, key: &StoreKey) -> &mut Self {
         if self.key.as_ref() != Some(key) {
             *self = Ages { key: Some(key.clone()), ..Ages::default() };
@@ -88,9 +89,16 @@ impl Ages {
     }
 
     /// Notes a record of the store, which says that its age is `told`. `now` is by the monotonic clock.
-    pub(super) fn finds(&mut self, version: Version, content: MarkedToken, told: Duration, now: Duration) -> Found {
+    pub(super) fn finds(
+        &mut self,
+        version: Version,
+        content: MarkedToken,
+        told: Duration,
+        now: Duration,
+        order: Order,
+    ) -> Found {
         let shown = Shown { version, mark: content.mark };
-        if let Some(latest) = self.latest.take_if(|latest| latest.is_lost(shown, &content)) {
+        if let Some(latest) = self.latest.take_if(|latest| latest.is_lost(shown, &content, order)) {
             let set_back = Known::of(self.set_back.as_ref(), shown, content, told, now);
             let marked_for = shown.mark.map(|_| set_back.age);
             self.set_back = Some(set_back);
@@ -104,8 +112,7 @@ impl Ages {
 
     /// Notes that the store has no record. One that may lose its writes has lost it. From another one it was removed.
     pub(super) fn misses(&mut self, now: Duration, order: Order) -> Found {
-        let is_lost = |known: &mut Known| order == Order::LosesWrites && known.content.token.is_some();
-        if let Some(latest) = self.latest.take_if(is_lost) {
+        if let Some(latest) = self.latest.take_if(|_| order == Order::LosesWrites) {
             self.set_back = None;
             return self.keeps(latest, Version::ABSENT, Lost { marked_for: None }, now);
         }
@@ -114,15 +121,23 @@ impl Ages {
     }
 
     /// Notes a save over the version `seen`.
-    pub(super) fn saves(&mut self, version: Version, seen: Version, content: &MarkedToken, now: Duration) {
+    pub(super) fn saves(
+        &mut self,
+        version: Version,
+        seen: Version,
+        content: &MarkedToken,
+        now: Duration,
+        order: Order,
+    ) {
         // Another clone may have seen its successor meanwhile.
-        if self.latest.as_ref().is_some_and(|latest| content.descent.is_before(latest.content.descent)) {
+        if self.latest.as_ref().is_some_and(|latest| content.descent.is_before(latest.content.descent, order)) {
             return;
         }
-        let had = self.set_back.take().map(|known| known.shown).or(self.latest.as_ref().map(|known| known.shown));
+        // A late read of another clone may have set this back, though the store has `latest`.
+        let had = [self.set_back.take().map(|known| known.shown), self.latest.as_ref().map(|known| known.shown)];
         let shown = Shown { version, mark: content.mark };
         let known = Known::of(self.latest.as_ref(), shown, content.clone(), Duration::ZERO, now);
-        let replaced = had.filter(|had| had.version == seen && *had != shown);
+        let replaced = had.into_iter().flatten().find(|had| had.version == seen && *had != shown);
         self.latest = Some(Known { replaced: replaced.or(known.replaced), ..known });
     }
 
@@ -156,9 +171,13 @@ impl Known {
     }
 
     /// Whether a store that shows this has lost what is known.
-    fn is_lost(&self, shown: Shown, content: &MarkedToken) -> bool {
+    fn is_lost(&self, shown: Shown, content: &MarkedToken, order: Order) -> bool {
         let known = self.content.descent;
-        content.descent.is_before(known) || (content.descent == known && self.replaced == Some(shown))
+        // Only a mark counts by its version. After a failover to a clock that is behind, the mark of another host may have
+        // the lower version, and it means more than no mark.
+        let is_mark = order == Order::LosesWrites && self.shown.mark.is_some();
+        let is_earlier = self.replaced == Some(shown) || (is_mark && shown.version.get() < self.shown.version.get());
+        content.descent.is_before(known, order) || (content.descent == known && is_earlier)
     }
 }
 
@@ -173,7 +192,7 @@ mod tests {
         let content = MarkedToken { token: Some(StoredToken::new("1")), ..MarkedToken::default() };
         let mut ages = Ages::default();
         let missed = |ages: &mut Ages, key| ages.of(key).misses(Duration::ZERO, Order::LosesWrites).content.token;
-        ages.of(&old).saves(Version::new(1), Version::ABSENT, &content, Duration::ZERO);
+        ages.of(&old).saves(Version::new(1), Version::ABSENT, &content, Duration::ZERO, Order::LosesWrites);
         assert_eq!(missed(&mut ages, &old), content.token);
         // Hosts that have the old keys still use the other record. Two records would spend one token twice.
         assert_eq!(missed(&mut ages, &new), None);
@@ -186,9 +205,26 @@ mod tests {
         let first = content(MarkedToken::default().descent.consented(Fence::new(1)));
         let second = content(first.descent.succeeded(Fence::new(2)));
         let mut ages = Ages::default();
-        ages.of(&key).finds(Version::new(2), second.clone(), Duration::ZERO, Duration::ZERO);
-        ages.of(&key).saves(Version::new(1), Version::ABSENT, &first, Duration::ZERO);
-        let found = ages.of(&key).finds(Version::new(1), first, Duration::ZERO, Duration::ZERO);
+        ages.of(&key).finds(Version::new(2), second.clone(), Duration::ZERO, Duration::ZERO, Order::LosesWrites);
+        ages.of(&key).saves(Version::new(1), Version::ABSENT, &first, Duration::ZERO, Order::LosesWrites);
+        let found = ages.of(&key).finds(Version::new(1), first, Duration::ZERO, Duration::ZERO, Order::LosesWrites);
         assert!(found.lost.is_some() && found.content == second);
+    }
+
+    /// Another clone reads the version before the mark, and its answer comes late.
+    #[test]
+    fn a_late_read_hides_not_what_a_save_replaced() {
+        let key = StoreKey::new([1; 32]);
+        let descent = MarkedToken::default().descent.consented(Fence::new(1));
+        let content = |mark| MarkedToken { mark, descent, ..MarkedToken::default() };
+        let (start, order) = (Duration::ZERO, Order::LosesWrites);
+        let mut ages = Ages::default();
+        let ages = ages.of(&key);
+        ages.finds(Version::new(1), content(None), start, start, order);
+        ages.saves(Version::new(2), Version::new(1), &content(Some(7)), start, order);
+        ages.finds(Version::new(1), content(None), start, start, order);
+        ages.saves(Version::new(3), Version::new(2), &content(None), start, order);
+        let found = ages.finds(Version::new(2), content(Some(7)), start, start, order);
+        assert!(found.lost.is_some() && found.content.mark.is_none());
     }
 }

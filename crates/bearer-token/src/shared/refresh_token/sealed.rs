@@ -97,7 +97,7 @@ impl<S: SharedStore> Inner<S> {
             content => content?,
         };
         let told = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
-        Ok(lock(&self.ages).of(&sealing.key).finds(version, content, told, asked))
+        Ok(lock(&self.ages).of(&sealing.key).finds(version, content, told, asked, S::ORDER))
     }
 
     pub(super) async fn save(
@@ -116,7 +116,7 @@ impl<S: SharedStore> Inner<S> {
         let asked = platform.now().monotonic();
         let saved = self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await?;
         if let Saved::Saved(version) = saved {
-            lock(&self.ages).of(&sealing.key).saves(version, seen, content, asked);
+            lock(&self.ages).of(&sealing.key).saves(version, seen, content, asked, S::ORDER);
         }
         Ok(saved)
     }

@@ -47,7 +47,8 @@ impl Version {
     /// The version of an absent record. No saved record has it.
     pub const ABSENT: Version = Version(0);
 
-    /// Creates a version from the store's number, which is not zero.
+    /// Creates a version from the store's number, which is not zero. If the store may lose its writes, a later save has a
+    /// greater number.
     pub fn new(number: u64) -> Self {
         Version(number)
     }

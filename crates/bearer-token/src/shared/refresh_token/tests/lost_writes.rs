@@ -265,3 +265,89 @@ async fn a_host_that_is_at_work_with_the_old_token_is_waited_for() {
         assert!(waited <= longest, "{waited:?}");
     }
 }
+
+/// A process that found an empty store has sent its initial token, and saved the successor.
+async fn spent_initial(world: &World, store: &Replicated) -> SharedRefreshToken<Replicated> {
+    let host = store.host();
+    let (lease, found) = world.begin(&host).await.unwrap();
+    assert_eq!(found, None);
+    assert!(host.swap(&world.platform, None, Some(&token("1"))).await.unwrap());
+    drop(lease);
+    world.settle().await;
+    host
+}
+
+#[tokio::test]
+async fn the_successor_of_an_initial_token_outlives_its_lost_save() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = spent_initial(&world, &store).await;
+    // Its mark is back.
+    store.loses(1);
+    world.clock.advance(PERIOD * 10);
+    succeed(&world, &host, "1", "2").await;
+    assert_eq!(store.host().load(&world.platform).await.unwrap(), Some(token("2")));
+}
+
+#[tokio::test]
+async fn another_host_with_the_initial_token_hides_no_successor() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = spent_initial(&world, &store).await;
+    store.loses(2);
+    drop(world.begin(&store.host()).await.unwrap());
+    world.settle().await;
+    world.clock.advance(PERIOD * 10);
+    succeed(&world, &host, "1", "2").await;
+}
+
+#[tokio::test]
+async fn a_lost_mark_of_an_initial_token_is_heeded() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = store.host();
+    drop(world.begin(&host).await.unwrap());
+    world.settle().await;
+    store.loses(1);
+    world.clock.advance(PERIOD);
+    assert!(world.begin(&host).await.is_err());
+}
+
+#[tokio::test]
+async fn a_removed_token_stays_removed() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = spent(&world, &store).await;
+    store.host().put(&world.platform, None).await.unwrap();
+    assert_eq!(host.load(&world.platform).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lost_mark_of_another_host_is_heeded() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = spent(&world, &store).await;
+    drop(world.begin(&store.host()).await.unwrap());
+    world.settle().await;
+    host.load(&world.platform).await.unwrap();
+    store.loses(1);
+    world.clock.advance(PERIOD);
+    assert!(world.begin(&host).await.is_err());
+}
+
+/// The first use was harmless, so its mark was removed. The second one was sent.
+#[tokio::test]
+async fn an_own_mark_is_heeded_after_three_lost_saves() {
+    let world = World::new();
+    let store: Replicated = Replicated::new(&world.platform);
+    let host = spent(&world, &store).await;
+    let (lease, _) = world.begin(&host).await.unwrap();
+    host.not_used_up();
+    drop(lease);
+    world.settle().await;
+    drop(world.begin(&host).await.unwrap());
+    world.settle().await;
+    store.loses(3);
+    world.clock.advance(PERIOD);
+    assert!(world.begin(&host).await.is_err());
+}
