@@ -109,7 +109,7 @@ impl Turn<'_> {
         let (seen, record) = (found.version, found.record.after(passed));
         let (of_token, sendable) =
             record.token.as_ref().map_or_else(Default::default, |token| token.left(&*self.timing));
-        let last = record.failure.as_ref();
+        let (last, other) = record.failures_of(self.credential.as_deref());
         let in_a_row = last.map_or(1, |last| last.in_a_row_after(self.replica()));
         let wait = match sendable {
             Duration::ZERO => self.timing.cool_down(error, in_a_row, self.draw()),
@@ -129,9 +129,10 @@ impl Turn<'_> {
             lease.release().await;
             return;
         };
+        let other = other.cloned();
         let token = record.token.filter(|_| !of_token.is_zero());
-        let life = of_token.max(memory);
-        self.save(&Record::new(token, Some(failure), life), life, lease, seen).await;
+        let record = Record::new(token, Some(failure), of_token.max(memory)).beside(other);
+        self.save(&record, record.life(), lease, seen).await;
     }
 
     /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.

@@ -47,6 +47,10 @@ pub(super) struct Record {
     pub(super) token: Option<SharedToken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure: Option<SharedFailure>,
+    /// The last refusal of another credential than that of the last failure, while it is waited for. In a roll-out of a
+    /// secret there are two, and neither ends the cool-down of the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<SharedFailure>,
 }
 
 /// A token that one replica got for all.
@@ -106,7 +110,7 @@ impl Record {
             token.age = token.age.saturating_add(passed);
             token.saved_ago = token.saved_ago.saturating_add(passed);
         }
-        if let Some(failure) = &mut self.failure {
+        for failure in [&mut self.failure, &mut self.beside].into_iter().flatten() {
             failure.age(passed);
         }
         self
@@ -120,7 +124,30 @@ impl Record {
 
     /// A record with this life.
     pub(super) fn new(token: Option<SharedToken>, failure: Option<SharedFailure>, life: Duration) -> Self {
-        Record { format: FORMAT, life: millis(life), token, failure }
+        Record { format: FORMAT, life: millis(life), token, failure, beside: None }
+    }
+
+    /// The same, with the refusal of another credential.
+    pub(super) fn beside(self, other: Option<SharedFailure>) -> Self {
+        let life = other.as_ref().and_then(|other| other.wait_of(false)).map_or(self.life, millis);
+        Record { life: self.life.max(life), beside: other, ..self }
+    }
+
+    /// The failures that a replica may have to wait for, the last one first.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &SharedFailure> {
+        self.failure.iter().chain(&self.beside)
+    }
+
+    /// The last failure that is a verdict about this credential too, and the refusal of another one.
+    pub(super) fn failures_of(&self, credential: Option<&str>) -> (Option<&SharedFailure>, Option<&SharedFailure>) {
+        let last = self.failures().find(|failure| !failure.is_of_another(credential));
+        let other = self.failures().find(|failure| failure.is_of_another(credential));
+        (last, other.filter(|other| other.wait_of(false).is_some()))
+    }
+
+    /// The life of the record in the store.
+    pub(super) fn life(&self) -> Duration {
+        Duration::from_millis(self.life)
     }
 
     /// The bytes to seal. They are written once, so that no copy of the token is left in freed memory.
@@ -133,7 +160,7 @@ impl Record {
         };
         let of_failure = |failure: &SharedFailure| failure.message_len();
         // A string of JSON takes at most six times its bytes.
-        let strings = self.token.as_ref().map_or(0, of_token) + self.failure.as_ref().map_or(0, of_failure);
+        let strings = self.token.as_ref().map_or(0, of_token) + self.failures().map(of_failure).sum::<usize>();
         let mut bytes = Zeroizing::new(Vec::with_capacity(REST + 6 * strings));
         // Strings and numbers always have a form in JSON, and a `Vec` accepts all bytes.
         drop(serde_json::to_writer(&mut *bytes, self));

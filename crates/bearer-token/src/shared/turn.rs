@@ -345,19 +345,20 @@ impl Turn<'_> {
             }
         }
         let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
-        let Some(failure) = found.record.failure.as_ref().filter(|_| self.cx.reason() != FetchReason::Requested) else {
+        if self.cx.reason() == FetchReason::Requested {
             return Verdict::Fetch;
-        };
-        let wait = failure.wait_of(self.shared.had_no_connection.load(Ordering::Relaxed));
-        match wait.and_then(|wait| wait.checked_sub(passed)).filter(|left| !left.is_zero()) {
-            Some(left) if !failure.is_of_another(self.credential.as_deref()) && failure.concerns(self.replica()) => {
-                if failure.is_terminal() {
-                    self.tell_of_trial();
-                }
-                Verdict::Fail(failure.error(self.replica(), Some(left)))
-            }
-            _ => Verdict::Fetch,
         }
+        let had_no_connection = self.shared.had_no_connection.load(Ordering::Relaxed);
+        let waited_for = found.record.failures().find_map(|failure| {
+            let left = failure.wait_of(had_no_connection)?.checked_sub(passed).filter(|left| !left.is_zero())?;
+            let is_mine = !failure.is_of_another(self.credential.as_deref()) && failure.concerns(self.replica());
+            is_mine.then_some((failure, left))
+        });
+        let Some((failure, left)) = waited_for else { return Verdict::Fetch };
+        if failure.is_terminal() {
+            self.tell_of_trial();
+        }
+        Verdict::Fail(failure.error(self.replica(), Some(left)))
     }
 
     /// Takes the token of another replica.

@@ -88,6 +88,26 @@ async fn a_refusal_does_not_concern_another_credential() {
     assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 2, "it is shared with the others");
 }
 
+/// In the middle of a roll-out, both the old and the new secret may be refused, as of a client that was disabled.
+#[tokio::test(start_paused = true)]
+async fn two_refused_credentials_are_tried_once_each_in_a_step() {
+    let world = World::new();
+    let secrets = ["the old secret", "the next secret"];
+    let replicas: Vec<_> = (0..20).map(|index| world.replica_with(secrets[index % 2])).collect();
+    (0..200).for_each(|_| world.server.fails_with(refused()));
+    for step in 1..=3 {
+        for _ in 0..3 {
+            for replica in &replicas {
+                let error = world.fetch(replica, FetchReason::Missing).await.unwrap_err();
+                assert_eq!(error.oauth_code(), Some("invalid_client"));
+            }
+        }
+        assert_eq!(world.server.requests(), 2 * step);
+        // The longest cool-down after so many refusals of one secret.
+        world.pass(Duration::from_secs(600)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_does_not_concern_a_secret_that_is_followed() {
     let world = World::new();
