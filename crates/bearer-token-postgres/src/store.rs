@@ -233,7 +233,7 @@ impl PostgresStore {
 
     /// Removes all rows whose record and lease ended more than a day ago. Returns how many there were.
     ///
-    /// It reads the whole table. Nobody has to call it: saves remove such rows, some at a time.
+    /// It reads the whole table. There is no need to call it: saves remove such rows, some at a time.
     ///
     /// # Errors
     ///

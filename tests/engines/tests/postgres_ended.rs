@@ -50,7 +50,7 @@ async fn saves_remove_rows_that_ended_and_no_others() {
     let (server, store) = server().await;
     let token = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent");
     token.put(&Platform::system(), Some(&StoredToken::new("unspent"))).await.unwrap();
-    // A lease without a record, one that was released, a record that ended today, and a token that nobody used for years.
+    // A lease without a record, one that was released, a record that ended today, and a token that was unused for years.
     let held = granted(&store, &key(2), Version::ABSENT).await;
     let released = granted(&store, &key(3), Version::ABSENT).await;
     store.release(&key(3), released).await.unwrap();

@@ -124,7 +124,7 @@ fn a_step_of_the_clock_costs_one_exchange_each() {
 }
 
 #[test]
-fn a_lease_left_by_a_crash_and_a_step_is_not_waited_for() {
+fn a_lease_after_a_crash_and_a_step_is_not_waited_for() {
     let faults = &[Fault::Crash, Fault::ClockBack];
     let world = World { budget: 2, in_order: true, allowed: 4, until: 11, ..one_of(faults) };
     most("a crash, and then the clock steps", World { only: Some(properties::IN_VAIN), except: None, ..world });

@@ -74,7 +74,7 @@ pub(super) struct SharedToken {
     /// How many renewals in a row rejections had forced when it was fetched, this one included.
     #[serde(default, skip_serializing_if = "is_zero")]
     forced: u32,
-    /// With which credential it was asked for, as in a failure. Records of earlier versions have none.
+    /// The credential with which it was fetched, as in a failure. Records of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +206,7 @@ impl SharedToken {
         self
     }
 
-    /// Whether it is known that a replica with this credential has asked for it.
+    /// Whether a replica with this credential is known to have fetched it.
     pub(super) fn is_of(&self, credential: &str) -> bool {
         self.credential.as_deref() == Some(credential)
     }

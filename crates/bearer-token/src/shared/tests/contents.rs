@@ -89,7 +89,7 @@ async fn a_token_too_large_for_a_record_serves_its_replica() {
 
 /// A server that is broken for a moment must not serve all replicas until the end of a lifetime.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_no_header_may_have_is_a_failure_and_not_a_record() {
+async fn a_token_that_no_header_may_have_is_no_record() {
     let world = World::new();
     let requests = Arc::new(AtomicUsize::new(0));
     let replica = || {

@@ -120,7 +120,7 @@ async fn a_roll_out_that_a_refresh_interrupts_costs_one_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_of_the_old_secret_is_not_taken_for_the_new_one() {
+async fn a_token_of_the_old_secret_is_not_adopted() {
     let world = World::new();
     let [old, new] = ["the old secret", "the new secret"].map(|secret| world.replica_with(secret));
     assert_eq!(world.token(&old, FetchReason::Missing).await, 1);

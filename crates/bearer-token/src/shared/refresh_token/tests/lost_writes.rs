@@ -239,7 +239,7 @@ async fn what_a_process_knows_is_written_if_it_is_put_there() {
 
 /// Another process has the old token alone, and sends it within the period. Its successor is the latest.
 #[tokio::test(start_paused = true)]
-async fn a_host_that_is_at_work_with_the_old_token_is_waited_for() {
+async fn a_host_that_uses_the_old_token_is_waited_for() {
     for saves in [true, false] {
         let platform = Platform::system().with_clock(PausedClock::new());
         let world = World { platform: platform.clone(), ..World::new() };
