@@ -8,7 +8,7 @@ use bearer_token::{
     oauth::RefreshToken,
     platform::Platform,
     shared::{Fleet, SealingKeys, SharedRefreshToken},
-    store::{Fence, Saved, SharedStore, StoreKey, Version},
+    store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
 };
 use bearer_token_redis::RedisStore;
 use engines::{
@@ -18,7 +18,7 @@ use engines::{
     world::KEY,
 };
 
-const LIMIT: usize = 64 * 1024;
+const LIMIT: usize = MemorySharedStore::MAX_RECORD;
 
 /// Saves a record of this size, as a program could that does not keep the limit.
 async fn plant(store: &impl SharedStore, key: &StoreKey, size: usize) -> (Fence, Version) {
