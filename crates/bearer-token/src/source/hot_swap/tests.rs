@@ -262,6 +262,16 @@ async fn a_provider_exchanges_at_once_and_serves_meanwhile() {
     assert_eq!(refresh.await.unwrap().secret(), "token-by-new");
 }
 
+/// Lets the tasks run, before and after a time has passed.
+async fn pass(clock: &ManualClock, time: Duration) {
+    for time in [time, Duration::ZERO] {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(time);
+    }
+}
+
 #[tokio::test]
 async fn a_change_is_exchanged_by_the_task_that_looks() {
     let (server, clock) = (Server::default(), ManualClock::default());
@@ -271,15 +281,7 @@ async fn a_change_is_exchanged_by_the_task_that_looks() {
     provider.token().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(provider.refresh_when_changed(Duration::from_secs(10)));
-    let tick = async || {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-        clock.advance(Duration::from_secs(10));
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    };
+    let tick = async || pass(&clock, Duration::from_secs(10)).await;
     tick().await;
     assert_eq!(server.shown(), ["old"], "nothing has changed");
     swap.replace(server.source("new"));
@@ -301,15 +303,7 @@ async fn a_change_that_meets_an_outage_is_exchanged_after_it() {
     provider.token().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(provider.refresh_when_changed(Duration::from_secs(1)));
-    let tick = async || {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-        clock.advance(Duration::from_secs(1));
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    };
+    let tick = async || pass(&clock, Duration::from_secs(1)).await;
     server.is_down(true);
     server.shown();
     swap.replace(server.source("new"));
